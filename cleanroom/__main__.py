@@ -1,0 +1,5 @@
+"""`python -m cleanroom`: the command `cleanroom`."""
+
+from cleanroom.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""Versions of audiences: announce one with its signed manifest, watch it being checked and published."""
+
+import hashlib
+import secrets
+from typing import Any
+
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+
+from cleanroom.api import schemas
+from cleanroom.api.auth import me, require_partner
+from cleanroom.api.collaborations import collaboration
+from cleanroom.api.context import catalog, room
+from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import to_json as problem_json
+from cleanroom.api.public import signature
+from cleanroom.api.uploads import path
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import versions
+from cleanroom.catalog.versions import State, Version
+from partners.audience import BadManifest, Manifest
+from partners.keys import key_id
+from policies.question import AudienceRef
+
+blueprint = Blueprint("audiences", __name__, url_prefix="/v1", description="Audiences and their versions")
+blueprint.before_request(require_partner)
+
+_ROUTE = "/collaborations/<identifier>/audiences/<name>/versions"
+
+
+@blueprint.get(_ROUTE)
+@blueprint.arguments(schemas.VersionsQuerySchema, location="query")
+@blueprint.response(200, schemas.VersionsSchema)
+def every(query: dict[str, str | None], identifier: str, name: str) -> dict[str, Any]:
+    """The versions of your audience, newest first; with `sha256`, the one made from that manifest."""
+    found = collaboration(identifier)
+    wanted = query["sha256"]
+    listed = versions.of_audience(catalog(), found.id, me().name, name)
+    return {"versions": [_to_json(each) for each in listed if wanted in (None, _sha256(each.manifest))]}
+
+
+@blueprint.post(_ROUTE)
+@blueprint.arguments(schemas.VersionRequestSchema)
+@blueprint.response(202, schemas.VersionSchema)
+@blueprint.alt_response(200, schema=schemas.VersionSchema, description="This manifest is known already", success=True)
+def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
+    """Makes a version of a complete upload and its manifest. The same manifest again gives the same version."""
+    found = collaboration(identifier)
+    if found.agreement.audience(AudienceRef(me().name, name)) is None:
+        fail(Problem.NOT_FOUND)
+    if found.state != "open":
+        fail(Problem.NOT_OPEN)
+    try:
+        manifest = Manifest.from_json(body["manifest"])
+    except BadManifest as problem:
+        fail(Problem.BAD_MANIFEST, str(problem))
+    if known := versions.same(catalog(), found.id, me().name, name, _sha256(manifest.canonical())):
+        return _answer(known, 200)
+    upload = versions.find_upload(catalog(), body["upload"], me().name) if body["upload"] else None
+    if upload is None:
+        fail(Problem.INVALID, "`upload` names no upload of yours.")
+    if path(upload).stat().st_size != upload.length:
+        fail(Problem.UPLOAD_INCOMPLETE)
+    version = Version(
+        id=f"v-{secrets.token_hex(8)}",
+        collaboration=found.id,
+        owner=me().name,
+        audience=name,
+        epoch=found.epoch,
+        manifest=manifest.canonical(),
+        signature=signature(body["signature"]),
+        upload=upload.id,
+        state=State.RECEIVED,
+        reason=None,
+        detail=None,
+        progress=0,
+        leaf=None,
+    )
+    sha256 = _sha256(version.manifest)
+    with catalog().transaction() as connection:
+        versions.receive(connection, version, sha256, room().stamp())
+        details = {"version": version.id, "audience": str(version.ref), "manifest": sha256}
+        room().record(connection, EventKind.UPLOAD_RECEIVE, found.id, key_id(me().signing_key), details)
+    room().publish()
+    return _answer(version, 202)
+
+
+@blueprint.get(f"{_ROUTE}/<version>")
+@blueprint.response(200, schemas.VersionSchema)
+def one(identifier: str, name: str, version: str) -> dict[str, Any]:
+    """One version of your audience: where its check stands, why it was refused, its receipt once published."""
+    found = versions.find(catalog(), collaboration(identifier).id, me().name, name, version)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return _to_json(found)
+
+
+def _answer(version: Version, status: int) -> Response:
+    response = jsonify(schemas.VersionSchema().dump(_to_json(version)))
+    response.status_code = status
+    return response
+
+
+def _to_json(version: Version) -> dict[str, Any]:
+    refused = {**problem_json(Problem.BAD_MANIFEST, version.detail or ""), "reason": version.reason}
+    return {
+        "id": version.id,
+        "state": version.state.value,
+        "problem": refused if version.state is State.REFUSED else None,
+        "progress": version.progress,
+        "manifest_sha256": _sha256(version.manifest),
+        "receipt": room().receipt(catalog(), version.leaf).to_json() if version.leaf is not None else None,
+    }
+
+
+def _sha256(manifest: bytes) -> str:
+    return hashlib.sha256(manifest).hexdigest()

@@ -1,0 +1,183 @@
+"""Collaborations: propose, read, sign; the envelopes that carry the secret; the partners' public keys."""
+
+import base64
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from cleanroom.api import schemas
+from cleanroom.api.auth import me, require_partner
+from cleanroom.api.context import catalog, room
+from cleanroom.api.problems import Problem, fail
+from cleanroom.api.public import signature
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import collaborations, partners, versions
+from cleanroom.catalog.collaborations import Collaboration
+from partners.envelopes import BadEnvelope, SignedEnvelope
+from partners.keys import key_id, verify
+from partners.protocol import PROTOCOL_VERSION
+from policies import agreement as agreements
+from policies.agreement import Agreement, BadAgreement
+
+blueprint = Blueprint("collaborations", __name__, url_prefix="/v1", description="Agreements, signatures, envelopes")
+blueprint.before_request(require_partner)
+
+
+@blueprint.get("/partners/<name>")
+@blueprint.response(200, schemas.PartnerSchema)
+def partner(name: str) -> dict[str, str]:
+    """The public keys of a partner that joined. Compare their fingerprint on another channel before sealing to them."""
+    found = partners.find(catalog(), name)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return {"name": found.name, "signing_key": _text(found.signing_key), "sealing_key": _text(found.sealing_key)}
+
+
+@blueprint.get("/collaborations")
+@blueprint.response(200, schemas.CollaborationsSchema)
+def mine() -> dict[str, Any]:
+    """Every collaboration that you take part in."""
+    return {"collaborations": [to_json(each) for each in collaborations.of_partner(catalog(), me().name)]}
+
+
+@blueprint.post("/collaborations")
+@blueprint.arguments(schemas.ProposalSchema)
+@blueprint.response(201, schemas.CollaborationSchema)
+def propose(body: dict[str, Any]) -> dict[str, Any]:
+    """Proposes an agreement, signed by the proposer. It opens when every partner has signed the same bytes."""
+    try:
+        proposed = agreements.from_json(body["agreement"])
+    except BadAgreement as problem:
+        fail(Problem.BAD_AGREEMENT, str(problem))
+    _check(proposed)
+    signed = signature(body["signature"])
+    if not verify(me().signing_key, "agreement/v1", proposed.canonical(), signed):
+        fail(Problem.BAD_SIGNATURE)
+    actor, details = key_id(me().signing_key), {"agreement": proposed.sha256()}
+    with catalog().transaction() as connection:
+        if not collaborations.propose(connection, proposed, room().stamp()):
+            fail(Problem.CONFLICT, "This id is taken; propose again with another one.")
+        collaborations.sign(connection, proposed.id, me().name, signed, room().stamp())
+        room().record(connection, EventKind.AGREEMENT_PROPOSE, proposed.id, actor, details)
+    room().publish()
+    return to_json(collaboration(proposed.id))
+
+
+def _check(proposed: Agreement) -> None:
+    """The room's own conditions on an agreement."""
+    if proposed.party(me().name) is None:
+        fail(Problem.BAD_AGREEMENT, "You are not among its partners.")
+    if proposed.protocol != PROTOCOL_VERSION:
+        fail(Problem.BAD_AGREEMENT, f"The room speaks protocol version {PROTOCOL_VERSION}.")
+    if proposed.floor != room().settings.floor:
+        fail(Problem.BAD_AGREEMENT, "Its floor is not the room's; take it from /v1/room.")
+    for party in proposed.parties:
+        joined = partners.find(catalog(), party.name)
+        if joined is None:
+            fail(Problem.NOT_A_PARTNER)
+        if (joined.signing_key, joined.sealing_key) != (party.signing_key, party.sealing_key):
+            fail(Problem.BAD_AGREEMENT, "The keys of one of its partners are not those that it joined with.")
+
+
+@blueprint.get("/collaborations/<identifier>")
+@blueprint.response(200, schemas.CollaborationSchema)
+def one(identifier: str) -> dict[str, Any]:
+    """One collaboration: its state, who signed, which audiences are published."""
+    return to_json(collaboration(identifier))
+
+
+@blueprint.get("/collaborations/<identifier>/agreement")
+@blueprint.response(200, content_type="application/json", schema={"type": "object"})
+def document(identifier: str) -> Response:
+    """The agreement, in the exact bytes that are signed."""
+    return Response(collaboration(identifier).document, content_type="application/json")
+
+
+@blueprint.post("/collaborations/<identifier>/signatures")
+@blueprint.arguments(schemas.SignatureSchema)
+@blueprint.response(201, schemas.CollaborationSchema)
+def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
+    """Signs the agreement: Ed25519 over `cleanroom/agreement/v1`, a newline, and its exact bytes."""
+    found = collaboration(identifier)
+    signed = signature(body["signature"])
+    if not verify(me().signing_key, "agreement/v1", found.document, signed):
+        fail(Problem.BAD_SIGNATURE)
+    if me().name not in found.signatures:
+        actor, details = key_id(me().signing_key), {"agreement": found.sha256}
+        with catalog().transaction() as connection:
+            opened = collaborations.sign(connection, found.id, me().name, signed, room().stamp())
+            room().record(connection, EventKind.AGREEMENT_SIGN, found.id, actor, details)
+            if opened:
+                room().record(connection, EventKind.AGREEMENT_OPEN, found.id, None, details)
+        room().publish()
+    return to_json(collaboration(identifier))
+
+
+@blueprint.post("/collaborations/<identifier>/envelopes")
+@blueprint.arguments(schemas.EnvelopeSchema)
+@blueprint.response(201, schemas.EnvelopeSchema)
+def relay(body: dict[str, Any], identifier: str) -> dict[str, Any]:
+    """Relays the sealed secret to one partner. The room cannot open it; the first maker of an epoch's secret wins."""
+    found = collaboration(identifier)
+    if found.state != "open":
+        fail(Problem.NOT_OPEN)
+    try:
+        signed = SignedEnvelope.from_json(body)
+    except BadEnvelope as problem:
+        fail(Problem.INVALID, str(problem))
+    envelope = signed.envelope
+    fits = (envelope.collaboration, envelope.epoch, envelope.sender) == (found.id, found.epoch, me().name)
+    others = {party.name for party in found.agreement.parties} - {me().name}
+    if not fits or envelope.recipient not in others:
+        fail(Problem.INVALID, "The envelope is not from you to another partner, in this collaboration and epoch.")
+    if not verify(me().signing_key, "envelope/v1", envelope.canonical(), signed.signature):
+        fail(Problem.BAD_SIGNATURE)
+    with catalog().transaction() as connection:
+        maker = collaborations.secret_maker(catalog(), found.id, found.epoch)
+        if maker not in (None, (me().name, envelope.key_check)):
+            fail(Problem.CONFLICT, "The secret of this epoch was made already; accept that one.")
+        if collaborations.relay(connection, signed.to_json(), room().stamp()):
+            details = {"recipient": envelope.recipient, "epoch": found.epoch}
+            room().record(connection, EventKind.SECRET_RELAY, found.id, key_id(me().signing_key), details)
+        else:
+            fail(Problem.CONFLICT, "This partner has its envelope for this epoch already.")
+    room().publish()
+    return signed.to_json()
+
+
+@blueprint.get("/collaborations/<identifier>/envelopes")
+@blueprint.response(200, schemas.EnvelopesSchema)
+def envelopes(identifier: str) -> dict[str, Any]:
+    """The envelopes that are addressed to you, newest epoch first."""
+    return {"envelopes": collaborations.envelopes(catalog(), collaboration(identifier).id, me().name)}
+
+
+def collaboration(identifier: str) -> Collaboration:
+    """A collaboration of the partner that asks; anybody else's looks like none."""
+    found = collaborations.find(catalog(), identifier, me().name)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return found
+
+
+def to_json(found: Collaboration) -> dict[str, Any]:
+    published = versions.published(catalog(), found.id)
+    maker = collaborations.secret_maker(catalog(), found.id, found.epoch)
+    return {
+        "id": found.id,
+        "name": found.name,
+        "state": found.state,
+        "epoch": found.epoch,
+        "agreement_sha256": found.sha256,
+        "signatures": [{"partner": name, "signature": _text(value)} for name, value in found.signatures.items()],
+        "audiences": [
+            {"owner": each.ref.owner, "name": each.ref.name, "version": published.get(each.ref)}
+            for each in found.agreement.audiences
+        ],
+        "key_check": maker[1] if maker else None,
+    }
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()

@@ -1,0 +1,145 @@
+"""Every problem that the API can answer with: the one list, the one shape (RFC 9457).
+
+Rules: a problem's code never changes its meaning. `detail` and `hint` are always safe to print: never an identifier, a
+token, a key, or what the client sent. `docs/problems.md` lists these; a test compares.
+"""
+
+from enum import Enum
+from typing import Any, NoReturn
+
+from flask import Response, json
+from werkzeug.exceptions import HTTPException
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Enum):
+    """A type of problem: its code in the `type` URI, HTTP status, title, and what to do about it."""
+
+    NOT_FOUND = ("not-found", 404, "Not found", "Check the address and that you take part; nothing else is told apart.")
+    BAD_REQUEST = ("bad-request", 400, "The request cannot be read", "Send JSON as the API description says.")
+    INVALID = ("invalid", 422, "A field is missing or wrong", "Mend the named fields; see the API description.")
+    UNAUTHORIZED = ("unauthorized", 401, "No valid access token", "Fetch a new token with a client assertion.")
+    BAD_ASSERTION = (
+        "bad-assertion",
+        401,
+        "The client assertion is not accepted",
+        "Sign a new one: your key, `aud` as in /v1/room, at most 60 s of life, a new `jti`; check the machine's clock.",
+    )
+    BAD_CODE = (
+        "bad-code",
+        403,
+        "The invitation code is not good",
+        "Ask the operator for a new one: a code works once.",
+    )
+    BAD_SIGNATURE = ("bad-signature", 403, "The signature does not fit", "Sign these exact bytes with your own key.")
+    NOT_A_PARTNER = ("not-a-partner", 422, "Somebody named has not joined", "Every partner must join the room first.")
+    BAD_AGREEMENT = (
+        "bad-agreement",
+        422,
+        "The agreement does not hold",
+        "Change what the detail names, propose again.",
+    )
+    BAD_QUESTION = ("bad-question", 422, "The question cannot be read", "See the API description for its form.")
+    BAD_MANIFEST = (
+        "bad-manifest",
+        422,
+        "The manifest does not hold",
+        "Prepare the audience again and upload both files.",
+    )
+    CONFLICT = ("conflict", 409, "It is there already", "Nothing to do, or choose another name.")
+    NOT_OPEN = ("not-open", 409, "The agreement is not open yet", "Every partner must sign it first.")
+    WRONG_OFFSET = ("wrong-offset", 409, "The upload stands elsewhere", "Ask for its offset with HEAD and go on there.")
+    UPLOAD_INCOMPLETE = ("upload-incomplete", 409, "The upload is not complete", "Finish the upload first.")
+    TOO_LARGE = ("too-large", 413, "Too large", "See the limits in docs/limits.md.")
+    MEDIA_TYPE = ("media-type", 415, "Wrong content type", "Send the content type that the API description names.")
+    METHOD = ("method", 405, "This address does not take this method", "See the API description.")
+    TUS_VERSION = ("tus-version", 412, "Another version of tus", "Send Tus-Resumable: 1.0.0.")
+    UNSETTLED = ("unsettled", 503, "The audiences kept changing", "Ask again in a moment; nothing was charged.")
+    LOG = (
+        "log-unavailable",
+        503,
+        "The audit log cannot be written",
+        "Nothing is answered without its log entry. Tell the operator.",
+    )
+    INTERNAL = ("internal", 500, "The room failed", "Tell the operator when it happened.")
+
+    def __init__(self, code: str, status: int, title: str, hint: str) -> None:
+        self.code = code
+        self.status = status
+        self.title = title
+        self.hint = hint
+
+
+class Failed(HTTPException):
+    """Ends a request with a problem."""
+
+    def __init__(self, problem: Problem, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.code = problem.status
+        self.problem = problem
+        self.detail = detail
+        self.members = members
+
+
+def fail(problem: Problem, detail: str | None = None, **members: Any) -> NoReturn:
+    """Ends the request. `members` are further members of the problem (RFC 9457 §3.2)."""
+    raise Failed(problem, detail or problem.title, **members)
+
+
+def render(problem: Problem, detail: str, **members: Any) -> Response:
+    """The response for a problem."""
+    body = to_json(problem, detail) | members
+    return Response(json.dumps(body), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def to_json(problem: Problem, detail: str) -> dict[str, Any]:
+    """The members that every problem has."""
+    return {
+        "type": f"/problems/{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "hint": problem.hint,
+    }
+
+
+_BY_STATUS = {
+    400: Problem.BAD_REQUEST,
+    401: Problem.UNAUTHORIZED,
+    404: Problem.NOT_FOUND,
+    405: Problem.METHOD,
+    413: Problem.TOO_LARGE,
+    415: Problem.MEDIA_TYPE,
+    422: Problem.INVALID,
+}
+
+
+def handle(error: HTTPException) -> Response:
+    """Flask's handler of every HTTP error, ours and its own."""
+    if isinstance(error, Failed):
+        response = render(error.problem, str(error.detail), **error.members)
+    elif error.code and error.code < 400 and error.response is not None:
+        return error.get_response()  # type: ignore[return-value]  # a redirect, as werkzeug made it
+    else:
+        problem = _BY_STATUS.get(
+            error.code or 500, Problem.BAD_REQUEST if (error.code or 500) < 500 else Problem.INTERNAL
+        )
+        detail = _fields(error) if problem is Problem.INVALID else problem.title
+        response = render(problem, detail)
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    allow = getattr(error, "valid_methods", None)
+    if allow:
+        response.headers["Allow"] = ", ".join(sorted(allow))
+    return response
+
+
+def _fields(error: HTTPException) -> str:
+    """Which fields are wrong, by the names that our schemas give them; what was sent is not repeated."""
+    data: dict[str, Any] = getattr(error, "data", None) or {}
+    wrong: set[str] = set()
+    for fields in (data.get("messages") or {}).values():
+        for name, messages in fields.items() if isinstance(fields, dict) else ():
+            wrong.add("an unknown field" if messages == ["Unknown field."] else f"`{name}`")
+    return f"Missing or wrong: {', '.join(sorted(wrong))}." if wrong else Problem.INVALID.title

@@ -1,0 +1,108 @@
+"""What anybody may ask: the room's facts, its health, its log; and the two ways in, `join` and `token`."""
+
+import base64
+import binascii
+from typing import Any
+
+from flask import Response, send_from_directory
+from flask_smorest import Blueprint
+
+from cleanroom import __version__
+from cleanroom.api import auth, schemas
+from cleanroom.api.context import catalog, room
+from cleanroom.api.problems import Problem, fail
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import partners
+from cleanroom.catalog.partners import TOKEN_SECONDS
+from partners.keys import key_id, verify
+from policies import canonical, terms
+
+blueprint = Blueprint("public", __name__, url_prefix="/v1", description="Open to anybody")
+
+
+@blueprint.get("/room")
+@blueprint.response(200, schemas.RoomSchema)
+def facts() -> dict[str, Any]:
+    """The room's public facts: compare `vkey` with the one that the operator gave you."""
+    settings = room().settings
+    return {
+        "name": room().origin,
+        "token_audience": settings.token_audience,
+        "vkey": room().vkey,
+        "floor": terms.to_json(settings.floor),
+        "version": __version__,
+        "allowance": settings.allowance,
+    }
+
+
+@blueprint.get("/health")
+@blueprint.response(200, schemas.HealthSchema)
+def health() -> dict[str, str]:
+    """Whether the catalog answers."""
+    catalog().room_name()
+    return {"status": "ok"}
+
+
+@blueprint.post("/join")
+@blueprint.arguments(schemas.JoinSchema)
+@blueprint.response(201, schemas.JoinedSchema)
+def join(body: dict[str, str]) -> dict[str, str]:
+    """Registers a partner's public keys, with the one-time code that the operator gave it."""
+    signing, sealing = key(body["signing_key"]), key(body["sealing_key"])
+    signed = canonical.dumps({name: body[name] for name in ("code", "sealing_key", "signing_key")})
+    if not verify(signing, "join/v1", signed, signature(body["signature"])):
+        fail(Problem.BAD_SIGNATURE)
+    with catalog().transaction() as connection:
+        name = partners.accept(connection, body["code"], signing, sealing, room().now)
+        if name is None:
+            fail(Problem.BAD_CODE)
+        room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), {"partner": name})
+    room().publish()
+    return {"partner": name}
+
+
+@blueprint.post("/token")
+@blueprint.arguments(schemas.TokenRequestSchema, location="form")
+@blueprint.response(200, schemas.TokenSchema, headers={"Cache-Control": {"schema": {"type": "string"}}})
+def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """A short-lived bearer token for a client assertion (RFC 7523 §2.2)."""
+    if body["grant_type"] != auth.GRANT or body["client_assertion_type"] != auth.ASSERTION_TYPE:
+        fail(
+            Problem.INVALID, "grant_type or client_assertion_type is not the one of RFC 7523.", error="invalid_request"
+        )
+    issued = auth.access_token(body["client_assertion"])
+    answer = {"access_token": issued, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
+    return answer, 200, {"Cache-Control": "no-store"}
+
+
+@blueprint.get("/log/<path:name>")
+@blueprint.response(200, content_type="application/octet-stream", schema={"type": "string", "format": "binary"})
+def log(name: str) -> Response:
+    """The published log as plain files: `checkpoint` and `tile/…` (C2SP tlog-tiles)."""
+    kind = "text/plain; charset=utf-8" if name == "checkpoint" else "application/octet-stream"
+    if name != "checkpoint" and not name.startswith("tile/"):
+        fail(Problem.NOT_FOUND)
+    response = send_from_directory(room().settings.log, name, mimetype=kind, etag=False)
+    response.cache_control.no_cache = None
+    response.headers["Cache-Control"] = "no-cache" if name == "checkpoint" or ".p/" in name else "max-age=31536000"
+    return response
+
+
+def key(text: str) -> bytes:
+    """A 32-byte public key from base64, or the request fails."""
+    return decoded(text, 32)
+
+
+def signature(text: str) -> bytes:
+    """A 64-byte Ed25519 signature from base64, or the request fails."""
+    return decoded(text, 64)
+
+
+def decoded(text: str, length: int) -> bytes:
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        value = b""
+    if len(value) != length:
+        fail(Problem.INVALID, f"A key or signature is not {length} bytes in base64.")
+    return value

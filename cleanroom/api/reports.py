@@ -1,0 +1,102 @@
+"""Reports: ask, price, read. Reading a stored report is always free."""
+
+import json
+from typing import Any
+
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+
+from cleanroom import gate
+from cleanroom.api import schemas
+from cleanroom.api.auth import me, require_partner
+from cleanroom.api.collaborations import collaboration
+from cleanroom.api.context import catalog, room
+from cleanroom.api.problems import Problem, fail
+from cleanroom.catalog import reports
+from cleanroom.catalog.reports import Report
+from cleanroom.reports import explanation
+from policies import question, request
+from policies.decision import Reason, Refuse
+from policies.question import BadQuestion
+from policies.terms import MICRO
+
+blueprint = Blueprint("reports", __name__, url_prefix="/v1", description="Reports")
+blueprint.before_request(require_partner)
+
+
+@blueprint.post("/collaborations/<identifier>/reports")
+@blueprint.arguments(schemas.ReportRequestSchema)
+@blueprint.response(201, schemas.ReportSchema)
+@blueprint.alt_response(200, schema=schemas.QuoteSchema, description="With `dry_run`: what it would cost", success=True)
+def ask(body: dict[str, Any], identifier: str) -> Response:
+    """Asks a report, or prices it. A refusal is an answer too: a report with a reason, logged, with a receipt."""
+    found = collaboration(identifier)
+    dry_run = body.pop("dry_run")
+    try:
+        asked = request.from_json(body)
+    except BadQuestion as problem:
+        fail(Problem.BAD_QUESTION, str(problem))
+    if dry_run:
+        return _answer(schemas.QuoteSchema(), _quote(gate.quote(room(), catalog(), found, me(), asked)), 200)
+    try:
+        answered = gate.ask(room(), catalog(), found, me(), asked)
+    except gate.Unsettled:
+        fail(Problem.UNSETTLED)
+    return _answer(schemas.ReportSchema(), _to_json(answered), 201)
+
+
+@blueprint.get("/collaborations/<identifier>/reports")
+@blueprint.response(200, schemas.ReportsSchema)
+def every(identifier: str) -> dict[str, Any]:
+    """Every report of the collaboration, newest first, without figures."""
+    return {"reports": [_summary(each) for each in reports.of_collaboration(catalog(), collaboration(identifier).id)]}
+
+
+@blueprint.get("/reports/<identifier>")
+@blueprint.response(200, schemas.ReportSchema)
+def one(identifier: str) -> dict[str, Any]:
+    """A stored report, for every party of its collaboration."""
+    found = reports.find(catalog(), identifier, me().name)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return _to_json(found)
+
+
+def _answer(schema: Any, value: dict[str, Any], status: int) -> Response:
+    response = jsonify(schema.dump(value))
+    response.status_code = status
+    return response
+
+
+def _quote(quoted: gate.Quote) -> dict[str, Any]:
+    return {
+        "cost": quoted.cost,
+        "left": quoted.left,
+        "unbounded": quoted.unbounded,
+        "refused": quoted.refused.reason.value if quoted.refused else None,
+        "explanation": explanation.of_refusal(quoted.refused) if quoted.refused else None,
+        "questions": [question.to_json(each) for each in quoted.questions],
+    }
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    refused = Refuse(Reason(report.reason), report.about) if report.reason else None
+    return {
+        "id": report.id,
+        "collaboration": report.collaboration,
+        "kind": report.kind,
+        "asked_by": report.asked_by,
+        "purpose": report.purpose,
+        "mode": report.mode,
+        "date": report.day,
+        "status": report.status,
+        "reason": report.reason,
+        "explanation": explanation.of_refusal(refused) if refused else explanation.of_release(report.mode),
+        "cost": {owner: micro / MICRO for owner, micro in report.cost.items()},
+        "free": report.free,
+    }
+
+
+def _to_json(report: Report) -> dict[str, Any]:
+    receipt = room().receipt(catalog(), report.leaf).to_json()
+    return {**_summary(report), "figures": json.loads(report.figures), "receipt": receipt}

@@ -1,0 +1,217 @@
+"""The shapes of requests and answers, as marshmallow schemas: what the API description is made from.
+
+Rules: an unknown field is an error. Agreements, manifests and envelopes are signed documents with strict parsers of
+their own; here they are objects.
+"""
+
+from marshmallow import Schema, fields, validate
+
+
+def _base64(length: int) -> fields.String:
+    return fields.String(required=True, validate=validate.Length(max=4 * ((length + 2) // 3)))
+
+
+def _object() -> fields.Dict:
+    return fields.Dict(keys=fields.String(), required=True)
+
+
+class ProblemSchema(Schema):
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    hint = fields.String(required=True)
+    error = fields.String(metadata={"description": "OAuth 2 error code, on /v1/token only"})
+
+
+class RoomSchema(Schema):
+    name = fields.String(required=True, metadata={"description": "origin of the audit log"})
+    token_audience = fields.String(required=True)
+    vkey = fields.String(required=True, metadata={"description": "verifier key of the audit log (C2SP signed note)"})
+    floor = fields.Dict(keys=fields.String(), required=True, metadata={"description": "the operator's terms"})
+    version = fields.String(required=True)
+    allowance = fields.Integer(required=True, metadata={"description": "lifetime allowance before grants, in micro-ε"})
+
+
+class HealthSchema(Schema):
+    status = fields.String(required=True)
+
+
+class JoinSchema(Schema):
+    code = fields.String(required=True, validate=validate.Length(max=64))
+    signing_key = _base64(32)
+    sealing_key = _base64(32)
+    signature = _base64(64)
+
+
+class JoinedSchema(Schema):
+    partner = fields.String(required=True)
+
+
+class TokenRequestSchema(Schema):
+    grant_type = fields.String(required=True)
+    client_assertion_type = fields.String(required=True)
+    client_assertion = fields.String(required=True, validate=validate.Length(max=4096))
+
+
+class TokenSchema(Schema):
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True)
+
+
+class PartnerSchema(Schema):
+    name = fields.String(required=True)
+    signing_key = fields.String(required=True)
+    sealing_key = fields.String(required=True)
+
+
+class ProposalSchema(Schema):
+    agreement = _object()
+    signature = _base64(64)
+
+
+class SignatureSchema(Schema):
+    signature = _base64(64)
+
+
+class SignedBySchema(Schema):
+    partner = fields.String(required=True)
+    signature = fields.String(required=True)
+
+
+class AudienceStateSchema(Schema):
+    owner = fields.String(required=True)
+    name = fields.String(required=True)
+    version = fields.String(required=True, allow_none=True, metadata={"description": "the published version"})
+
+
+class CollaborationSchema(Schema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["proposed", "open", "closed"]))
+    epoch = fields.Integer(required=True)
+    agreement_sha256 = fields.String(required=True)
+    signatures = fields.List(fields.Nested(SignedBySchema), required=True)
+    audiences = fields.List(fields.Nested(AudienceStateSchema), required=True)
+    key_check = fields.String(required=True, allow_none=True)
+
+
+class CollaborationsSchema(Schema):
+    collaborations = fields.List(fields.Nested(CollaborationSchema), required=True)
+
+
+class EnvelopeSchema(Schema):
+    envelope = _object()
+    signature = _base64(64)
+
+
+class EnvelopesSchema(Schema):
+    envelopes = fields.List(fields.Nested(EnvelopeSchema), required=True)
+
+
+class VersionRequestSchema(Schema):
+    manifest = _object()
+    signature = _base64(64)
+    upload = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=64))
+
+
+class VersionSchema(Schema):
+    id = fields.String(required=True)
+    state = fields.String(required=True)
+    problem = fields.Dict(keys=fields.String(), required=True, allow_none=True)
+    progress = fields.Integer(required=True)
+    manifest_sha256 = fields.String(required=True)
+    receipt = fields.Dict(keys=fields.String(), required=True, allow_none=True)
+
+
+class VersionsSchema(Schema):
+    versions = fields.List(fields.Nested(VersionSchema), required=True)
+
+
+class VersionsQuerySchema(Schema):
+    sha256 = fields.String(load_default=None, validate=validate.Length(equal=64))
+
+
+class ReportRequestSchema(Schema):
+    kind = fields.String(required=True, validate=validate.OneOf(["overlap", "statistics"]))
+    audiences = fields.List(fields.String(), validate=validate.Length(max=5))
+    count = fields.String()
+    where = fields.Raw(allow_none=True)
+    by = fields.List(fields.Raw(), validate=validate.Length(max=3))
+    sum = fields.List(fields.String(), validate=validate.Length(max=3))
+    purpose = fields.String()
+    dry_run = fields.Boolean(load_default=False)
+
+
+class FigureSchema(Schema):
+    counted = fields.String(required=True)
+    where = fields.Raw(required=True, allow_none=True)
+    by = fields.Dict(keys=fields.String(), required=True)
+    measure = fields.String(required=True)
+    value = fields.Raw(required=True, allow_none=True, metadata={"type": ["number", "null"]})
+    margin95 = fields.Raw(required=True, allow_none=True, metadata={"type": ["number", "null"]})
+    withheld = fields.Boolean(required=True)
+    at_least = fields.Boolean(required=True)
+
+
+class ReportSummarySchema(Schema):
+    id = fields.String(required=True)
+    collaboration = fields.String(required=True)
+    kind = fields.String(required=True)
+    asked_by = fields.String(required=True)
+    purpose = fields.String(required=True)
+    mode = fields.String(required=True, validate=validate.OneOf(["private", "threshold"]))
+    date = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(["released", "refused"]))
+    reason = fields.String(required=True, allow_none=True)
+    explanation = fields.String(required=True)
+    cost = fields.Dict(
+        keys=fields.String(), values=fields.Float(), required=True, metadata={"description": "ε by owner"}
+    )
+    free = fields.Boolean(required=True)
+
+
+class ReportSchema(ReportSummarySchema):
+    figures = fields.List(fields.Nested(FigureSchema), required=True)
+    receipt = fields.Dict(keys=fields.String(), required=True)
+
+
+class ReportsSchema(Schema):
+    reports = fields.List(fields.Nested(ReportSummarySchema), required=True)
+
+
+class QuoteSchema(Schema):
+    cost = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    left = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    unbounded = fields.Boolean(required=True, metadata={"description": "threshold mode: nothing bounds the loss"})
+    refused = fields.String(required=True, allow_none=True)
+    explanation = fields.String(required=True, allow_none=True)
+    questions = fields.List(fields.Dict(keys=fields.String()), required=True)
+
+
+class GrantRequestSchema(Schema):
+    grant = _object()
+    signature = _base64(64)
+
+
+class ReceiptSchema(Schema):
+    receipt = fields.Dict(keys=fields.String(), required=True)
+
+
+class LedgerLineSchema(Schema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    allotted = fields.Integer(required=True)
+    spent = fields.Integer(required=True)
+    unbounded = fields.Boolean(required=True)
+
+
+class LedgerSchema(Schema):
+    partner = fields.String(required=True)
+    allowance = fields.Integer(required=True)
+    spent = fields.Integer(required=True)
+    grants = fields.Integer(
+        required=True, metadata={"description": "serial number of the last grant; 0 before the first"}
+    )
+    collaborations = fields.List(fields.Nested(LedgerLineSchema), required=True)

@@ -1,0 +1,83 @@
+"""The Flask application of a room.
+
+Rules: `create_app` is all there is to call; `wsgi.py` does nothing else. Every error has the shape of `api.problems`;
+every answer has the headers below. Nothing here reads the environment but `settings.read`.
+"""
+
+import sqlite3
+
+from flask import Flask, Response, request
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException
+
+from cleanroom import __version__
+from cleanroom.api import audiences, collaborations, context, ledger, openapi, problems, public, reports, uploads
+from cleanroom.api.problems import Problem
+from cleanroom.audit.log import LogDamaged
+from cleanroom.audit.signer import SignerRefused
+from cleanroom.room import Room
+from cleanroom.settings import read
+from cleanroom.setup import open_room
+from cleanroom.web import pages
+
+MAX_JSON_BYTES = 4 * 1024 * 1024
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class _Api(Api):  # type: ignore[misc]  # the library ships no types
+    """flask-smorest with our one error shape in place of its own."""
+
+    ERROR_SCHEMA = openapi.ERROR_SCHEMA
+
+    def _register_error_handlers(self) -> None:
+        """Errors are rendered by `problems.handle`, registered below."""
+
+
+def create_app(room: Room | None = None) -> Flask:
+    """The application of `room`; without one, of the room that the environment's settings name."""
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        API_TITLE="Clean room",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    context.bind(app, room or open_room(read()))
+    api = _Api(app)
+    for module in (public, collaborations, uploads, audiences, reports, ledger):
+        api.register_blueprint(module.blueprint)
+    openapi.register(app, api)
+    app.register_blueprint(pages.blueprint)
+    app.register_error_handler(HTTPException, problems.handle)
+    app.register_error_handler(SignerRefused, _log_unavailable)
+    app.register_error_handler(LogDamaged, _log_unavailable)
+    app.register_error_handler(OSError, _log_unavailable)
+    app.register_error_handler(sqlite3.OperationalError, _log_unavailable)
+    app.before_request(_bound_json)
+    app.after_request(_headers)
+    return app
+
+
+def _bound_json() -> None:
+    """Bodies are small, but for the bytes of an upload, which go to the disk piece by piece."""
+    if request.mimetype != uploads.CONTENT_TYPE:
+        request.max_content_length = MAX_JSON_BYTES
+
+
+def _log_unavailable(_: Exception) -> Response:
+    """Fail closed: what cannot be stored and logged is not answered."""
+    return problems.render(Problem.LOG, Problem.LOG.title)
+
+
+def _headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -1,0 +1,89 @@
+"""The log's signer: it signs a checkpoint only when that is proven to extend the last one it signed.
+
+Its folder holds the key (`log.key`) and the state (`log.state`: the last signed checkpoint's text, size 0 at first),
+apart from the catalog and its backups. A restored or altered catalog is therefore refused and not signed. The state is
+durable before a signature is handed out. Several processes may sign with one folder.
+"""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from cleanroom.audit.files import PRIVATE, locked, sync_folder, write_file
+from partners.transparency.checkpoint import Checkpoint
+from partners.transparency.merkle import EMPTY_ROOT, verify_consistency
+from partners.transparency.note import NoteError, SigningKey, VerifierKey
+
+_KEY = "log.key"
+_STATE = "log.state"
+_LOCK = ".log.lock"
+
+
+class SignerRefused(Exception):
+    """The signer has no usable key or state, or will not sign; the message is safe to print."""
+
+
+def create(folder: Path, origin: str) -> "Signer":
+    """Make a key and an empty state for a new log; `origin` (such as `room.example/audit-v1`) names log and key."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folder / _LOCK):
+        if (folder / _KEY).exists():
+            raise SignerRefused("there is a log key already; a log keeps its key, so none was made")
+        if (folder / _STATE).exists() and _read_state(folder).size:
+            raise SignerRefused("the log key is gone but its state is there; restore the key before anything is signed")
+        key = SigningKey(origin, secrets.token_bytes(32))
+        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE)
+        write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE)
+        sync_folder(folder)
+    return Signer(folder)
+
+
+class Signer:
+    """Signs for the log whose key lies in `folder`; SignerRefused when the key is missing, damaged or not private."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            if (folder / _KEY).stat().st_mode & 0o077:
+                raise SignerRefused("other users can read the log key; run chmod 600 on it")
+            self._key = SigningKey.parse((folder / _KEY).read_text().removesuffix("\n"))
+        except FileNotFoundError:
+            raise SignerRefused(
+                "there is no log key in the keys folder; restore it, or set up the room first"
+            ) from None
+        except (NoteError, UnicodeDecodeError):
+            raise SignerRefused("the log key is damaged; restore it") from None
+        self.verifier: VerifierKey = self._key.verifier
+
+    def last(self) -> Checkpoint:
+        """The last checkpoint that was signed; size 0 before the first. SignerRefused when the state is unusable."""
+        last = _read_state(self._folder)
+        if last.origin != self._key.name:
+            raise SignerRefused("the signer's state belongs to another log; restore the right one")
+        return last
+
+    def sign(self, size: int, root: bytes, proof: Sequence[bytes]) -> bytes:
+        """The signed checkpoint of this size and root, given the consistency proof from `last()`; else SignerRefused.
+
+        The same size and root may be signed again.
+        """
+        with locked(self._folder / _LOCK):
+            last = self.last()
+            if size < max(last.size, 1):
+                raise SignerRefused("the log is shorter than what was signed before; was a backup restored?")
+            if not verify_consistency(last.size, size, proof, last.root, root):
+                raise SignerRefused("the log does not extend what was signed before; entries were changed or replaced")
+            text = Checkpoint(self._key.name, size, root).text()
+            if size > last.size:
+                write_file(self._folder / _STATE, text.encode(), PRIVATE)
+                sync_folder(self._folder)
+            return self._key.sign(text)
+
+
+def _read_state(folder: Path) -> Checkpoint:
+    try:
+        return Checkpoint.parse((folder / _STATE).read_text())
+    except FileNotFoundError:
+        raise SignerRefused("the signer's state is missing; without it nothing is signed") from None
+    except (NoteError, UnicodeDecodeError):
+        raise SignerRefused("the signer's state is damaged; without it nothing is signed") from None

@@ -1,0 +1,89 @@
+"""One connection to the catalog, its transactions, and the facts about the room itself."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from cleanroom.catalog.schema import migrations
+
+BUSY_SECONDS = 30.0
+
+
+class Catalog:
+    """A connection, for one thread. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens an existing catalog. Raises `FileNotFoundError` where `create` has not been."""
+        if not path.is_file():
+            raise FileNotFoundError("there is no catalog here; run `cleanroom init` first")
+        self.connection = _connect(path)
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One `BEGIN IMMEDIATE` transaction: all of it is committed and durable, or none of it happened."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
+        """The only row of a query, or None."""
+        row: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
+        return row
+
+    def all(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        """Every row of a query."""
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def room_name(self) -> str:
+        """The origin of the room's log, fixed at `cleanroom init`."""
+        row = self.one("select name from room")
+        assert row is not None, "a catalog is created with its room"
+        return str(row["name"])
+
+
+def create(path: Path, name: str, created: str) -> None:
+    """A new catalog for the room `name`. Raises `FileExistsError` where there is one."""
+    if path.exists():
+        raise FileExistsError("there is a room here already; choose another folder")
+    connection = _connect(path)
+    try:
+        database = Database(connection, execute_plugins=False)
+        migrations.apply(database)
+        with database.atomic():
+            connection.execute("insert into room (id, name, created) values (1, ?, ?)", (name, created))
+    finally:
+        connection.close()
+
+
+def migrate(path: Path) -> None:
+    """Brings an existing catalog to this version's tables."""
+    connection = _connect(path)
+    try:
+        migrations.apply(Database(connection, execute_plugins=False))
+    finally:
+        connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection

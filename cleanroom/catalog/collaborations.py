@@ -1,0 +1,143 @@
+"""Collaborations: the agreement's exact bytes, who signed, the envelopes that carry the secret.
+
+Rules: a collaboration is found only by one of its parties. Its state is `proposed` until every party has signed the
+same bytes, then `open`.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from cleanroom.catalog.catalog import Catalog
+from policies import agreement
+from policies.agreement import Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Collaboration:
+    """A collaboration as its parties see it. `signatures`: partner → Ed25519 signature, for those who signed."""
+
+    id: str
+    name: str
+    state: str
+    epoch: int
+    document: bytes
+    sha256: str
+    signatures: dict[str, bytes]
+
+    @property
+    def agreement(self) -> Agreement:
+        """The document, parsed."""
+        return agreement.from_json(json.loads(self.document))
+
+
+_COLUMNS = "c.id, c.name, c.state, c.epoch, c.agreement, c.agreement_sha256"
+
+
+def propose(connection: sqlite3.Connection, proposed: Agreement, created: str) -> bool:
+    """Stores a proposal within a transaction. False when its id is taken."""
+    try:
+        connection.execute(
+            "insert into collaborations values (?, ?, 'proposed', 1, ?, ?, ?)",
+            (proposed.id, proposed.name, proposed.canonical(), proposed.sha256(), created),
+        )
+    except sqlite3.IntegrityError:
+        return False
+    connection.executemany(
+        "insert into parties (collaboration, partner) values (?, ?)",
+        [(proposed.id, party.name) for party in proposed.parties],
+    )
+    return True
+
+
+def sign(connection: sqlite3.Connection, collaboration: str, partner: str, signature: bytes, signed: str) -> bool:
+    """Stores a party's checked signature within a transaction. True when it was the last one: the agreement is open."""
+    connection.execute(
+        "update parties set signature = ?, signed = ? where collaboration = ? and partner = ? and signature is null",
+        (signature, signed, collaboration, partner),
+    )
+    opened = connection.execute(
+        "update collaborations set state = 'open' where id = ? and state = 'proposed' and not exists"
+        " (select 1 from parties where collaboration = collaborations.id and signature is null)",
+        (collaboration,),
+    )
+    return opened.rowcount == 1
+
+
+def find(catalog: Catalog, identifier: str, partner: str) -> Collaboration | None:
+    """A collaboration by its id, for one of its parties; None for everybody else."""
+    row = catalog.one(
+        f"select {_COLUMNS} from collaborations c join parties p on p.collaboration = c.id"  # noqa: S608 - constants
+        " where c.id = ? and p.partner = ?",
+        identifier,
+        partner,
+    )
+    return _read(catalog, row) if row else None
+
+
+def of_partner(catalog: Catalog, partner: str) -> list[Collaboration]:
+    """Every collaboration of a partner, oldest first."""
+    rows = catalog.all(
+        f"select {_COLUMNS} from collaborations c join parties p on p.collaboration = c.id"  # noqa: S608 - constants
+        " where p.partner = ? order by c.created, c.id",
+        partner,
+    )
+    return [_read(catalog, row) for row in rows]
+
+
+def relay(connection: sqlite3.Connection, document: dict[str, Any], created: str) -> bool:
+    """Stores an envelope within a transaction. False when the recipient has one for this epoch already."""
+    envelope = document["envelope"]
+    try:
+        connection.execute(
+            "insert into envelopes values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                envelope["collaboration"],
+                envelope["epoch"],
+                envelope["sender"],
+                envelope["recipient"],
+                envelope["key_check"],
+                json.dumps(document),
+                created,
+            ),
+        )
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
+def envelopes(catalog: Catalog, collaboration: str, recipient: str) -> list[dict[str, Any]]:
+    """The envelopes addressed to a party, newest epoch first."""
+    rows = catalog.all(
+        "select document from envelopes where collaboration = ? and recipient = ? order by epoch desc",
+        collaboration,
+        recipient,
+    )
+    return [json.loads(row["document"]) for row in rows]
+
+
+def secret_maker(catalog: Catalog, collaboration: str, epoch: int) -> tuple[str, str] | None:
+    """Who made the secret of an epoch, and its key check as signed into the first envelope; None before that."""
+    row = catalog.one(
+        "select sender, key_check from envelopes where collaboration = ? and epoch = ? order by rowid limit 1",
+        collaboration,
+        epoch,
+    )
+    return (str(row["sender"]), str(row["key_check"])) if row else None
+
+
+def _read(catalog: Catalog, row: sqlite3.Row) -> Collaboration:
+    signed = catalog.all(
+        "select partner, signature from parties where collaboration = ? and signature is not null order by partner",
+        row["id"],
+    )
+    return Collaboration(
+        id=row["id"],
+        name=row["name"],
+        state=row["state"],
+        epoch=row["epoch"],
+        document=bytes(row["agreement"]),
+        sha256=row["agreement_sha256"],
+        signatures={str(each["partner"]): bytes(each["signature"]) for each in signed},
+    )

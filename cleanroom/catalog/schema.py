@@ -1,0 +1,97 @@
+"""The tables of the catalog, as migrations. A migration that has landed is never edited; add another."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlite_utils import Database, Migrations
+
+from cleanroom.audit import log
+
+migrations = Migrations("cleanroom")
+
+
+@migrations()
+def first(db: Database) -> None:
+    """Partners, collaborations, audiences, releases, the ledger and the audit log."""
+    for statement in _statements(_FIRST + log.SCHEMA):
+        db.execute(statement)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+_FIRST = """
+create table room (
+    id integer primary key check (id = 1), name text not null, created text not null
+) strict;
+create table invites (
+    code_hash blob primary key, partner text not null, expires integer not null
+) strict;
+create table partners (
+    name text primary key, signing_key blob not null unique, sealing_key blob not null, joined text not null
+) strict;
+create table access_tokens (
+    token_hash blob primary key, partner text not null references partners(name), expires integer not null
+) strict;
+create table assertions (
+    jti text primary key, expires integer not null
+) strict;
+create table collaborations (
+    id text primary key, name text not null, state text not null, epoch integer not null,
+    agreement blob not null, agreement_sha256 text not null, created text not null
+) strict;
+create table parties (
+    collaboration text not null references collaborations(id), partner text not null references partners(name),
+    signature blob, signed text,
+    primary key (collaboration, partner)
+) strict;
+create index parties_by_partner on parties (partner);
+create table envelopes (
+    collaboration text not null references collaborations(id), epoch integer not null,
+    sender text not null, recipient text not null, key_check text not null,
+    document text not null, created text not null,
+    primary key (collaboration, epoch, recipient)
+) strict;
+create table uploads (
+    id text primary key, partner text not null references partners(name), length integer not null, created text not null
+) strict;
+create table versions (
+    id text primary key, collaboration text not null references collaborations(id),
+    owner text not null, audience text not null, epoch integer not null,
+    manifest blob not null, manifest_sha256 text not null, signature blob not null,
+    upload text, state text not null, reason text, detail text, progress integer not null default 0,
+    created text not null, leaf integer
+) strict;
+create unique index versions_by_manifest on versions (collaboration, owner, audience, manifest_sha256)
+    where state != 'refused';
+create index versions_by_state on versions (state);
+create table reports (
+    id text primary key, collaboration text not null references collaborations(id), asked_by text not null,
+    kind text not null, purpose text not null, request text not null, mode text not null, day text not null,
+    status text not null, reason text, about text, figures text not null, free integer not null,
+    created text not null, leaf integer not null, evidence_nonce blob
+) strict;
+create index reports_by_collaboration on reports (collaboration, created);
+create table releases (
+    key text primary key, collaboration text not null references collaborations(id),
+    question text not null, day text not null, report text not null references reports(id), release text not null
+) strict;
+create table ledger (
+    report text not null references reports(id), owner text not null,
+    collaboration text not null references collaborations(id), micro integer not null check (micro > 0),
+    primary key (report, owner)
+) strict;
+create index ledger_by_owner on ledger (owner, collaboration);
+create table grants (
+    partner text not null references partners(name), serial integer not null, micro integer not null check (micro > 0),
+    document blob not null, signature blob not null, created text not null, leaf integer not null,
+    primary key (partner, serial)
+) strict;
+"""

@@ -1,0 +1,192 @@
+"""Uploads and the versions of audiences.
+
+Rules: an upload belongs to the partner that created it; its offset is the size of its file. A version is found by the
+collaboration and its owner; the parties see only whether an audience is published. States: received → checking →
+published or refused; a newer published version of the same audience retires the older one.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from enum import Enum
+
+from cleanroom.catalog.catalog import Catalog
+from policies.question import AudienceRef
+
+
+class State(Enum):
+    RECEIVED = "received"
+    CHECKING = "checking"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A resumable upload: `length` bytes are announced."""
+
+    id: str
+    partner: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of an audience. `reason` and `detail` say why it was refused; `leaf` is its entry in the log."""
+
+    id: str
+    collaboration: str
+    owner: str
+    audience: str
+    epoch: int
+    manifest: bytes
+    signature: bytes
+    upload: str | None
+    state: State
+    reason: str | None
+    detail: str | None
+    progress: int
+    leaf: int | None
+
+    @property
+    def ref(self) -> AudienceRef:
+        return AudienceRef(self.owner, self.audience)
+
+
+_COLUMNS = (
+    "id, collaboration, owner, audience, epoch, manifest, signature, upload, state, reason, detail, progress, leaf"
+)
+
+
+def create_upload(catalog: Catalog, upload: Upload, created: str) -> None:
+    with catalog.transaction() as connection:
+        connection.execute(
+            "insert into uploads values (?, ?, ?, ?)", (upload.id, upload.partner, upload.length, created)
+        )
+
+
+def find_upload(catalog: Catalog, identifier: str, partner: str) -> Upload | None:
+    """An upload by its id, for the partner that created it."""
+    row = catalog.one("select id, partner, length from uploads where id = ? and partner = ?", identifier, partner)
+    return Upload(*tuple(row)) if row else None
+
+
+def forget_upload(connection: sqlite3.Connection, identifier: str) -> None:
+    connection.execute("delete from uploads where id = ?", (identifier,))
+
+
+def receive(connection: sqlite3.Connection, version: Version, manifest_sha256: str, created: str) -> None:
+    """Stores a new version within a transaction."""
+    connection.execute(
+        f"insert into versions ({_COLUMNS}, manifest_sha256, created)"  # noqa: S608 - constants
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            version.id,
+            version.collaboration,
+            version.owner,
+            version.audience,
+            version.epoch,
+            version.manifest,
+            version.signature,
+            version.upload,
+            version.state.value,
+            version.reason,
+            version.detail,
+            version.progress,
+            version.leaf,
+            manifest_sha256,
+            created,
+        ),
+    )
+
+
+def find(catalog: Catalog, collaboration: str, owner: str, audience: str, identifier: str) -> Version | None:
+    """A version, for its owner."""
+    return _first(
+        catalog,
+        "collaboration = ? and owner = ? and audience = ? and id = ?",
+        collaboration,
+        owner,
+        audience,
+        identifier,
+    )
+
+
+def same(catalog: Catalog, collaboration: str, owner: str, audience: str, manifest_sha256: str) -> Version | None:
+    """The version that was made from this very manifest, if it is not one that was refused."""
+    return _first(
+        catalog,
+        "collaboration = ? and owner = ? and audience = ? and manifest_sha256 = ? and state != 'refused'",
+        collaboration,
+        owner,
+        audience,
+        manifest_sha256,
+    )
+
+
+def of_audience(catalog: Catalog, collaboration: str, owner: str, audience: str) -> list[Version]:
+    """Every version of an audience, newest first."""
+    rows = catalog.all(
+        f"select {_COLUMNS} from versions where collaboration = ? and owner = ? and audience = ?"  # noqa: S608
+        " order by created desc, rowid desc",
+        collaboration,
+        owner,
+        audience,
+    )
+    return [_read(row) for row in rows]
+
+
+def published(catalog: Catalog, collaboration: str) -> dict[AudienceRef, str]:
+    """The version of each audience that questions are asked of."""
+    rows = catalog.all(
+        "select owner, audience, id from versions where collaboration = ? and state = 'published'", collaboration
+    )
+    return {AudienceRef(row["owner"], row["audience"]): str(row["id"]) for row in rows}
+
+
+def waiting(catalog: Catalog) -> Version | None:
+    """The version that has waited longest for its check."""
+    return _first(catalog, "state = 'received' order by created, rowid")
+
+
+def unfinished(catalog: Catalog) -> None:
+    """Puts versions whose check was cut off by a crash back in the queue."""
+    with catalog.transaction() as connection:
+        connection.execute("update versions set state = 'received', progress = 0 where state = 'checking'")
+
+
+def move(
+    connection: sqlite3.Connection,
+    identifier: str,
+    state: State,
+    *,
+    reason: str | None = None,
+    detail: str | None = None,
+    progress: int = 0,
+    leaf: int | None = None,
+) -> None:
+    """Sets the state of a version within a transaction."""
+    connection.execute(
+        "update versions set state = ?, reason = ?, detail = ?, progress = ?, leaf = ? where id = ?",
+        (state.value, reason, detail, progress, leaf, identifier),
+    )
+
+
+def retire_older(connection: sqlite3.Connection, version: Version) -> list[str]:
+    """Retires the published versions that `version` replaces, within a transaction; their ids."""
+    rows = connection.execute(
+        "update versions set state = 'retired' where collaboration = ? and owner = ? and audience = ? and id != ?"
+        " and state = 'published' returning id",
+        (version.collaboration, version.owner, version.audience, version.id),
+    ).fetchall()
+    return [str(row["id"]) for row in rows]
+
+
+def _first(catalog: Catalog, condition: str, *parameters: object) -> Version | None:
+    row = catalog.one(f"select {_COLUMNS} from versions where {condition}", *parameters)  # noqa: S608 - constants
+    return _read(row) if row else None
+
+
+def _read(row: sqlite3.Row) -> Version:
+    values = dict(zip(row.keys(), row, strict=True))
+    return Version(**{**values, "state": State(values["state"])})

@@ -1,0 +1,249 @@
+"""The command `cleanroom`, for the room's operator.
+
+Rules: exit 0 done, 1 the work failed, 2 wrong usage. An error is one line on stderr that says what is wrong and what
+to do, never an identifier, never a trace. Slow imports happen inside the commands.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cleanroom.settings import SETTINGS, Settings, beside, read
+
+if TYPE_CHECKING:
+    from cleanroom.audit.verify import Verdict
+
+DATA = click.option("--data", type=click.Path(path_type=Path), help="The room's data folder. [default: room]")
+KEYS = click.option("--keys", type=click.Path(path_type=Path), help="Its keys folder. [default: DATA-keys, beside it]")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Runs a clean room.
+
+    Example, to try everything on one machine: cleanroom demo
+    """
+
+
+def _settings(data: Path | None, keys: Path | None) -> Settings:
+    """The settings of the environment, with what the command line states. Also sets them for child processes."""
+    if data:
+        os.environ["CLEANROOM_DATA"] = str(data)
+        os.environ["CLEANROOM_KEYS"] = str(keys or beside(data.absolute()))
+    elif keys:
+        os.environ["CLEANROOM_KEYS"] = str(keys)
+    return read()
+
+
+@cli.command()
+@click.argument("name")
+@DATA
+@KEYS
+def init(name: str, data: Path | None, keys: Path | None) -> None:
+    """Makes a room called NAME.
+
+    Example: cleanroom init room.example --data /srv/room
+    """
+    from cleanroom import setup
+
+    room = setup.init(_settings(data, keys), name)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"The room [bold]{name}[/] is ready.")
+    console.print(f"Give its log key to every partner and auditor, on paper if you can:\n  {room.vkey}")
+    console.print("Next: cleanroom invite PARTNER, then cleanroom serve")
+
+
+@cli.command()
+@click.argument("name")
+@DATA
+@KEYS
+def invite(name: str, data: Path | None, keys: Path | None) -> None:
+    """Prints a one-time code with which the partner NAME can join, within seven days.
+
+    Example: cleanroom invite fresh --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.audit.events import EventKind
+    from cleanroom.catalog import partners
+    from policies.question import NAME
+
+    if not NAME.fullmatch(name):
+        raise click.UsageError("A partner's name has 1 to 64 letters, digits, - and _.")
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog:
+        if partners.find(catalog, name):
+            raise click.ClickException(f"{name} has joined already.")
+        code = partners.invite(catalog, name, room.now)
+        with catalog.transaction() as connection:
+            room.record(connection, EventKind.PARTNER_INVITE, None, None, {"partner": name})
+    room.publish()
+    click.echo(code)
+    click.echo(f"Send it to {name} with the address. There: cleanroom-partner join {room.settings.url} CODE", err=True)
+
+
+@cli.command()
+@click.option("--bind", default="127.0.0.1:8080", show_default=True, help="Address and port, or fd://N.")
+@click.option("--workers", default=2, show_default=True, help="Processes that answer questions.")
+@click.option("--with-parent", is_flag=True, hidden=True, help="Ends when the process that started it ends.")
+@DATA
+@KEYS
+def serve(bind: str, workers: int, with_parent: bool, data: Path | None, keys: Path | None) -> None:
+    """Runs the room until Ctrl-C: questions, checks, publications.
+
+    Example: cleanroom serve --data /srv/room --bind 127.0.0.1:8080
+    """
+    from cleanroom import serving, setup
+    from cleanroom.audit.events import EventKind
+
+    room = setup.start(_settings(data, keys))
+    inherit = (int(bind.removeprefix("fd://")),) if bind.startswith("fd://") else ()
+    click.echo(f"The room {room.origin.partition('/')[0]} answers at {room.settings.url}. Ctrl-C stops it.", err=True)
+    code = serving.serve(bind, workers, inherit=inherit, with_parent=with_parent)
+    room.note(EventKind.ROOM_STOP)
+    sys.exit(code)
+
+
+@cli.command()
+@DATA
+@KEYS
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(data: Path | None, keys: Path | None, as_json: bool) -> None:
+    """Shows the partners, collaborations and audiences of the room, and its log.
+
+    Example: cleanroom status --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.status import read_status, render
+
+    found = read_status(setup.open_room(_settings(data, keys)))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        render(found, Console(highlight=False))
+
+
+@cli.command()
+def settings() -> None:
+    """Lists the settings, which come from the environment.
+
+    Example: CLEANROOM_FLOOR_MINIMUM_SIZE=100 cleanroom serve
+    """
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for heading in ("setting", "default", "what it does"):
+        table.add_column(heading, overflow="fold")
+    for setting in SETTINGS:
+        table.add_row(setting.name, setting.default or "–", setting.meaning)
+    Console(highlight=False).print(table)
+
+
+@cli.command()
+@click.argument("scenario", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Writes the results here.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Leaves the room's data here.")
+def rehearse(scenario: Path, json_file: Path | None, keep: Path | None) -> None:
+    """Rehearses a whole collaboration on this machine: a real room, every partner, every report of SCENARIO.
+
+    Example: cleanroom rehearse drive-2026.toml --json results.json
+    """
+    from cleanroom.rehearsal import command
+
+    sys.exit(command.run(scenario, json_file, keep))
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Ends by itself after the last table.")
+@click.option("--people", default=60_000, show_default=True, help="Customers of the largest brand.")
+@click.option("--seed", default=2026, show_default=True, help="The same seed makes the same customers.")
+def demo(check: bool, people: int, seed: int) -> None:
+    """Three French brands, made up, meet in a room on this machine; the room then stays open until Ctrl-C.
+
+    Example: cleanroom demo --check
+    """
+    from cleanroom.demo import command
+
+    sys.exit(command.run(check=check, people=people, seed=seed))
+
+
+@cli.group()
+def audit() -> None:
+    """Exports and verifies the audit log."""
+
+
+@audit.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@DATA
+@KEYS
+def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
+    """Writes the whole log, with its bodies, to the archive FILE.
+
+    Example: cleanroom audit export log.tar --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.audit import export
+
+    room = setup.open_room(_settings(data, keys))
+    room.publish()
+    with room.catalog() as catalog:
+        export.export(catalog.connection, room.settings.log, file, lambda _: True)
+    click.echo(f"Verify it anywhere: cleanroom audit verify {file} --vkey '{room.vkey}'", err=True)
+
+
+@audit.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--vkey", required=True, help="The log's verifier key, from the operator, never from the archive.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def audit_verify(file: Path, vkey: str, as_json: bool) -> None:
+    """Verifies an archive of the log offline: every leaf, every tile, the signature, every body.
+
+    Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
+    """
+    from cleanroom.audit import verify
+    from partners.transparency.note import NoteError, VerifierKey
+
+    try:
+        key = VerifierKey.parse(vkey)
+    except NoteError as problem:
+        raise click.UsageError(f"--vkey: {problem}") from None
+    verdict = verify.verify(file, key)
+    _show(verdict, as_json)
+    sys.exit(0 if verdict.ok else 1)
+
+
+def _show(verdict: "Verdict", as_json: bool) -> None:
+    if as_json:
+        root = verdict.root.hex() if verdict.root else None
+        checks = [{"name": each.name, "outcome": each.outcome.value, "detail": each.detail} for each in verdict.checks]
+        click.echo(json.dumps({"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks}, indent=1))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in verdict.checks:
+        table.add_row("✓" if each.passed else "✗", each.name, each.detail)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")
+
+
+def main() -> None:
+    """The entry point: runs a command and turns what failed into one line."""
+    from cleanroom.failures import EXPECTED
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        sys.exit(1)
+    except EXPECTED as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

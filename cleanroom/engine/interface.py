@@ -1,0 +1,66 @@
+"""The engine's interface, at the height of questions. What is written here is a contract; every engine keeps it.
+
+* Matching. A question counts the people of one audience A. A person is matched in another audience D through the first
+  match key, in the agreement's order, under which the person's token stands in D on a row that takes part.
+* Absence comes before matching. A row that did not consent to the purpose, expired or was withdrawn is absent as if it
+  had never been uploaded.
+* Vectors are integers, exact, in the order of `policies.cells.cells`. Measures are clipped to the agreed bounds once
+  more before they are added, whatever the files say, because the noise is scaled to those bounds; a missing value
+  counts 0.
+* A version is published whole or not at all, and never changes. `publish` and `retire` may be repeated after a crash.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanroom.engine.sealed import Sealed
+from policies.agreement import Agreement
+from policies.question import AudienceRef, Question
+
+# Per version, the numbers of the rows that were withdrawn. A version that is not named has none.
+Absent = Mapping[str, npt.NDArray[np.uint32]]
+
+
+class NotPublished(LookupError):
+    """A version that a question needs is not published here, or not linked to the counted one. Safe to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A version that intake has accepted and nobody can ask about yet.
+
+    `id`: lower-case letters and digits, single hyphens inside. `folder`: what intake wrote, on the file system of the
+    data folder; `publish` takes it over. `against`: the published versions of every other audience of the same
+    collaboration and epoch.
+    """
+
+    id: str
+    folder: Path
+    against: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """What the room needs of an engine."""
+
+    def publish(self, staged: Staged) -> None:
+        """Makes a version measurable together with each of `against`; durable when it returns.
+
+        Repeating it is harmless; on a version that is published already it only adds links that are missing.
+        """
+
+    def retire(self, version: str) -> None:
+        """Removes a version and its links from the disk; harmless when it is not there."""
+
+    def measure(
+        self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
+    ) -> Sealed:
+        """The exact vectors of a canonical, admitted question on `day` (UTC).
+
+        `versions` names the published version of every audience of the question. Raises `NotPublished`.
+        """

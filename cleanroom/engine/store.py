@@ -1,0 +1,117 @@
+"""Where the embedded engine keeps published versions and the links between them.
+
+    DATA/audiences/<version>/            the columns of a version (see `columns.py`)
+    DATA/links/<version>--<other>/       <match key>.npy, int32: the row of `other` for each row of `version`, -1 none
+
+Rules: a folder is filled under a name that begins with a dot, synced, then renamed: what has its right name is whole.
+Links go first and the version last, so a version that can be seen has its links. What a crash leaves behind is removed
+when the same version is published again or retired. Names are built here and nowhere else.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cleanroom.engine import columns
+from cleanroom.engine.columns import Columns
+from cleanroom.engine.interface import NotPublished
+from cleanroom.engine.linking import Links
+
+VERSION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class Store:
+    """The folders under the data folder, made when they are not there."""
+
+    def __init__(self, data: Path) -> None:
+        self._audiences = data / "audiences"
+        self._links = data / "links"
+        for folder in (self._audiences, self._links):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def has(self, version: str) -> bool:
+        """Whether the version is published."""
+        return self._version(version).is_dir()
+
+    def open(self, version: str) -> Columns:
+        """The columns of a published version. Raises `NotPublished`, `columns.Damaged`."""
+        if not self.has(version):
+            raise NotPublished("a version of the question is not published here; publish it, or ask again")
+        return columns.read(self._version(version))
+
+    def links(self, version: str, other: str, key: str, rows: int) -> Links:
+        """The row of `other` for each of the `rows` rows of `version`. Raises `NotPublished`, `columns.Damaged`."""
+        folder = self._pair(version, other)
+        if not folder.is_dir():
+            raise NotPublished("two versions of the question are not linked; publish one of them again")
+        return columns.open_array(folder / f"{key}.npy", np.int32, (rows,))
+
+    def linked(self, version: str, other: str) -> bool:
+        """Whether the links from `version` to `other` are there."""
+        return self._pair(version, other).is_dir()
+
+    def add_links(self, version: str, other: str, links: Mapping[str, Links]) -> None:
+        """Stores the links of each key, unless they are there."""
+        folder = self._pair(version, other)
+        if folder.is_dir():
+            return
+        hidden = _hidden(folder)
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.mkdir(mode=0o700)
+        for key, rows in links.items():
+            with (hidden / f"{key}.npy").open("xb") as file:
+                np.save(file, rows, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+        _put(hidden, folder)
+
+    def adopt(self, version: str, folder: Path) -> None:
+        """Takes a staged folder over: publishes the version. Raises OSError when it is on another file system."""
+        _put(folder, self._version(version))
+
+    def remove(self, version: str) -> None:
+        """Removes the version first, then every link from or to it, and what an earlier attempt left of them."""
+        target = self._version(version)
+        hidden = _hidden(target)
+        shutil.rmtree(hidden, ignore_errors=True)
+        if target.is_dir():
+            _put(target, hidden)
+            shutil.rmtree(hidden)
+        for folder in self._links.iterdir():
+            if version in folder.name.removeprefix(".").split("--"):
+                shutil.rmtree(folder)
+
+    def _version(self, version: str) -> Path:
+        return self._audiences / _checked(version)
+
+    def _pair(self, version: str, other: str) -> Path:
+        return self._links / f"{_checked(version)}--{_checked(other)}"
+
+
+def _checked(version: str) -> str:
+    if not VERSION.fullmatch(version):
+        raise ValueError("the id of a version has lower-case letters and digits, with single hyphens inside")
+    return version
+
+
+def _hidden(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}")
+
+
+def _put(source: Path, target: Path) -> None:
+    """Renames a folder, its entries synced before and its own name after."""
+    _sync(source)
+    source.rename(target)
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

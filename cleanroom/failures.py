@@ -1,0 +1,10 @@
+"""What an operator can run into: exceptions whose message is one safe line. Anything else is a bug."""
+
+from cleanroom.audit.archive import ArchiveError
+from cleanroom.audit.log import LogDamaged
+from cleanroom.audit.signer import SignerRefused
+from cleanroom.rehearsal.scenario import BadScenario
+from cleanroom.settings import BadSettings
+from cleanroom.setup import SetupFailed
+
+EXPECTED = (ArchiveError, BadScenario, BadSettings, LogDamaged, SetupFailed, SignerRefused)

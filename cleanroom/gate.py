@@ -1,0 +1,304 @@
+"""The gate: the only way out. Decide, measure, disclose, charge, log; then answer.
+
+Rules.
+* Deny by default. Refusals come from public facts only, and are logged like releases.
+* Only this module opens a `Sealed`. Noise is drawn here and handed to `policies.disclose`.
+* Debit, release, report and log leaf commit in one transaction; the leaf is published before the answer leaves. A crash
+  before the commit leaves nothing released and nothing charged; after it, the stored report is there to be read.
+* A release stands under (canonical question, versions, UTC day, terms): asked again that day, however it is written
+  and whoever asks, it is the same release, free.
+* What was measured counts only if the facts it was measured on still hold in the transaction; else it is decided again.
+"""
+
+import hashlib
+import json
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cleanroom import __version__, noise
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import reports, versions
+from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.collaborations import Collaboration
+from cleanroom.catalog.partners import Partner
+from cleanroom.catalog.reports import Report
+from cleanroom.engine.interface import NotPublished
+from cleanroom.engine.sealed import Sealed, open_sealed
+from cleanroom.reports import plan
+from cleanroom.room import Room
+from partners.keys import key_id
+from policies import admission, budget, canonical, cells, decision, disclose, question
+from policies.agreement import Agreement
+from policies.budget import Account, Price
+from policies.decision import Reason, Refuse, Release
+from policies.disclose import Measured
+from policies.question import AudienceRef, Question
+from policies.request import Request
+from policies.terms import Mode
+
+ATTEMPTS = 5
+
+
+class Unsettled(Exception):
+    """The facts changed at every attempt; nothing was released. Asking again is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a report would cost now. `cost` and `left` in micro-ε per owner; `left` in this collaboration."""
+
+    cost: Mapping[str, int]
+    left: Mapping[str, int]
+    refused: Refuse | None
+    questions: tuple[Question, ...]
+    unbounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request, with the public facts that it is decided on."""
+
+    collaboration: Collaboration
+    agreement: Agreement
+    asker: Partner
+    request: Request
+    questions: tuple[Question, ...]
+    prices: tuple[Price, ...]
+    refused: Refuse | None
+    versions: Mapping[AudienceRef, str]
+    keys: tuple[str, ...]
+    day: date
+
+
+def ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> Report:
+    """Answers a request of a party: a stored report, released or refused. Raises `Unsettled`."""
+    for _ in range(ATTEMPTS):
+        asked = _facts(room, catalog, collaboration, asker, request)
+        try:
+            measured = _measure(room, catalog, asked)
+        except NotPublished:  # retired in between
+            continue
+        with catalog.transaction() as connection:
+            if _facts(room, catalog, collaboration, asker, request) != asked:
+                continue
+            report = _decide(room, connection, asked, measured)
+        room.publish()
+        return report
+    raise Unsettled("the audiences kept changing while the question was measured; ask again")
+
+
+def quote(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> Quote:
+    """What the request would cost, from public facts alone; nothing is measured, charged or logged."""
+    asked = _facts(room, catalog, collaboration, asker, request)
+    connection = catalog.connection
+    if asked.refused:
+        return Quote({}, {}, asked.refused, asked.questions, asked.agreement.terms.mode is Mode.THRESHOLD)
+    cost = budget.charge(
+        price for price, key in zip(asked.prices, asked.keys, strict=True) if reports.release(connection, key) is None
+    )
+    accounts = _accounts(room, connection, asked, cost)
+    left = {owner: max(0, account.allotted_here - account.spent_here) for owner, account in accounts.items()}
+    left |= {owner: account.left for owner, account in accounts.items() if owner == asker.name}
+    refused = budget.affordable(cost, accounts)
+    return Quote(cost, left, refused, asked.questions, asked.agreement.terms.mode is Mode.THRESHOLD)
+
+
+def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> _Asked:
+    agreement = collaboration.agreement
+    asked = plan.questions(request)
+    published = versions.published(catalog, collaboration.id)
+    refused = _refused(collaboration, agreement, asker, request, asked, published)
+    day = room.today
+    return _Asked(
+        collaboration=collaboration,
+        agreement=agreement,
+        asker=asker,
+        request=request,
+        questions=asked,
+        prices=() if refused else budget.price(asked, agreement),
+        refused=refused,
+        versions=published,
+        keys=() if refused else tuple(_key(each, published, day, collaboration) for each in asked),
+        day=day,
+    )
+
+
+def _refused(
+    collaboration: Collaboration,
+    agreement: Agreement,
+    asker: Partner,
+    request: Request,
+    asked: tuple[Question, ...],
+    published: Mapping[AudienceRef, str],
+) -> Refuse | None:
+    """Why the public facts do not admit the request; None when they do."""
+    if collaboration.state != "open":
+        return Refuse(Reason.NOT_OPEN)
+    for each in asked:
+        if refused := admission.admit(each, request.kind, asker.name, agreement):
+            return refused
+    for each in asked:
+        for audience in (each.count, *each.linked()):
+            if audience not in published:
+                return Refuse(Reason.NOT_PUBLISHED, str(audience))
+    return None
+
+
+def _key(asked: Question, published: Mapping[AudienceRef, str], day: date, collaboration: Collaboration) -> str:
+    """The name under which a release stands."""
+    involved = {str(audience): published[audience] for audience in (asked.count, *asked.linked())}
+    facts = [question.to_json(asked), involved, day.isoformat(), collaboration.sha256]
+    return hashlib.sha256(canonical.dumps(facts)).hexdigest()
+
+
+def _measure(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Sealed]:
+    """What the engine measured for each question that has no release today, by key; nothing for a refused request."""
+    if asked.refused:
+        return {}
+    return {
+        key: room.engine.measure(each, asked.agreement, asked.versions, asked.day, {})
+        for each, key in zip(asked.questions, asked.keys, strict=True)
+        if reports.release(catalog.connection, key) is None
+    }
+
+
+def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, measured: dict[str, Sealed]) -> Report:
+    """The decision and everything that commits with it."""
+    if asked.refused:
+        return _refuse(room, connection, asked, asked.refused)
+    stored = {key: reports.release(connection, key) for key in asked.keys}
+    cost = budget.charge(price for price, key in zip(asked.prices, asked.keys, strict=True) if stored[key] is None)
+    accounts = _accounts(room, connection, asked, cost)
+    if refused := budget.affordable(cost, accounts):
+        return _refuse(room, connection, asked, refused)
+    releases = tuple(
+        decision.from_json(found)
+        if (found := stored[key]) is not None
+        else _disclose(asked.agreement, each, price, measured[key])
+        for each, price, key in zip(asked.questions, asked.prices, asked.keys, strict=True)
+    )
+    identifier = _report_id()
+    evidence, nonce = canonical.dumps([decision.to_json(release) for release in releases]), secrets.token_bytes(32)
+    kind = EventKind.DECISION_RELEASE if None in stored.values() else EventKind.DECISION_REPEAT
+    leaf = room.record(
+        connection,
+        kind,
+        asked.collaboration.id,
+        key_id(asked.asker.signing_key),
+        {
+            **_logged(asked, identifier),
+            "cost": {
+                owner: {
+                    "micro": micro,
+                    "before": accounts[owner].spent_here,
+                    "after": accounts[owner].spent_here + micro,
+                }
+                for owner, micro in cost.items()
+            },
+            "scales": [_scales(price) for price in asked.prices],
+            "evidence": hashlib.sha256(b"\x02" + nonce + evidence).hexdigest(),
+        },
+    )
+    shown = [figure.to_json() for figure in plan.figures(asked.request, releases)]
+    report = _report(room, asked, identifier, leaf, figures=shown, cost=cost, nonce=nonce)
+    reports.keep(connection, report)
+    for each, key, release in zip(asked.questions, asked.keys, releases, strict=True):
+        if stored[key] is None:
+            written = json.dumps(question.to_json(each), ensure_ascii=False)
+            reports.keep_release(
+                connection, key, asked.collaboration.id, written, report.day, identifier, decision.to_json(release)
+            )
+    return report
+
+
+def _disclose(agreement: Agreement, asked: Question, price: Price, sealed: Sealed) -> Release:
+    measured = open_sealed(sealed)
+    if price.scales is None:
+        return disclose.threshold(asked, agreement, measured)
+    count = len(cells.cells(asked, agreement))
+    drawn = Measured(
+        noise.draw(price.scales.counts, count),
+        {measure: noise.draw(scale, count) for measure, scale in price.scales.sums.items()},
+    )
+    return disclose.private(asked, agreement, measured, drawn, price.scales)
+
+
+def _refuse(room: Room, connection: sqlite3.Connection, asked: _Asked, refused: Refuse) -> Report:
+    identifier = _report_id()
+    leaf = room.record(
+        connection,
+        EventKind.DECISION_REFUSE,
+        asked.collaboration.id,
+        key_id(asked.asker.signing_key),
+        {**_logged(asked, identifier), "reason": refused.reason.value, "about": refused.about},
+    )
+    report = _report(room, asked, identifier, leaf, refused=refused)
+    reports.keep(connection, report)
+    return report
+
+
+def _report(
+    room: Room,
+    asked: _Asked,
+    identifier: str,
+    leaf: int,
+    *,
+    refused: Refuse | None = None,
+    figures: list[dict[str, Any]] | None = None,
+    cost: dict[str, int] | None = None,
+    nonce: bytes | None = None,
+) -> Report:
+    return Report(
+        id=identifier,
+        collaboration=asked.collaboration.id,
+        asked_by=asked.asker.name,
+        kind=asked.request.kind.value,
+        purpose=asked.request.purpose.value,
+        request=json.dumps(asked.request.to_json(), ensure_ascii=False),
+        mode=asked.agreement.terms.mode.value,
+        day=asked.day.isoformat(),
+        status="refused" if refused else "released",
+        reason=refused.reason.value if refused else None,
+        about=refused.about if refused else None,
+        figures=json.dumps(figures or [], ensure_ascii=False),
+        free=not any((cost or {}).values()),
+        created=room.stamp(),
+        leaf=leaf,
+        evidence_nonce=nonce,
+        cost=cost or {},
+    )
+
+
+def _logged(asked: _Asked, identifier: str) -> dict[str, object]:
+    """What the log's body says of every decision."""
+    return {
+        "report": identifier,
+        "kind": asked.request.kind.value,
+        "questions": [question.to_json(each) for each in asked.questions],
+        "agreement": asked.collaboration.sha256,
+        "mode": asked.agreement.terms.mode.value,
+        "day": asked.day.isoformat(),
+        "versions": {str(audience): version for audience, version in sorted(asked.versions.items())},
+        "software": __version__,
+    }
+
+
+def _scales(price: Price) -> dict[str, int] | None:
+    if price.scales is None:
+        return None
+    return {"people": price.scales.counts} | {f"sum:{measure}": scale for measure, scale in price.scales.sums.items()}
+
+
+def _accounts(
+    room: Room, connection: sqlite3.Connection, asked: _Asked, owners: Mapping[str, int]
+) -> dict[str, Account]:
+    allotted, base = asked.agreement.terms.epsilon_total, room.settings.allowance
+    return {owner: reports.account(connection, owner, asked.collaboration.id, allotted, base) for owner in owners}
+
+
+def _report_id() -> str:
+    return f"r-{secrets.token_hex(8)}"

@@ -1,0 +1,139 @@
+"""Background work: each received version is checked, published, and recorded. `python -m cleanroom.jobs` is the worker.
+
+Rules: the catalog is the queue and the truth. One worker at a time holds the lock. A version whose work was cut off
+starts again; nothing is visible before the transaction that says `published`, together with its leaf. The uploaded
+file, which still has the partners' tokens, is removed once it is decided.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from cleanroom import setup
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import collaborations, versions
+from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.versions import State, Version
+from cleanroom.engine import rekey
+from cleanroom.engine.interface import Staged
+from cleanroom.intake.check import Accepted, Expected, check
+from cleanroom.intake.rejection import Rejected, Rejection
+from cleanroom.room import Room
+from cleanroom.serving import watch_parent
+from cleanroom.settings import read
+from partners.manifest import Manifest, SignedManifest
+
+IDLE_SECONDS = 0.2
+
+
+def work(room: Room, stopping: threading.Event) -> None:
+    """Works until `stopping` is set."""
+    with _alone(room.settings.data / "jobs.lock"), room.catalog() as catalog:
+        versions.unfinished(catalog)
+        while not stopping.is_set():
+            if not run_next(room, catalog):
+                stopping.wait(IDLE_SECONDS)
+
+
+def run_next(room: Room, catalog: Catalog) -> bool:
+    """Does the work on the version that has waited longest; False when none waits."""
+    version = versions.waiting(catalog)
+    if version is None:
+        return False
+    with catalog.transaction() as connection:
+        versions.move(connection, version.id, State.CHECKING)
+    outcome = _check(room, catalog, version)
+    if isinstance(outcome, Rejected):
+        _refuse(room, catalog, version, outcome)
+    else:
+        _publish(room, catalog, version, outcome)
+    if version.upload is not None:
+        (room.settings.incoming / version.upload).unlink(missing_ok=True)
+    room.publish()
+    return True
+
+
+def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejected:
+    """What intake says of the version, against the collaboration as it stands."""
+    collaboration = collaborations.find(catalog, version.collaboration, version.owner)
+    assert collaboration is not None, "a version belongs to a party of its collaboration"
+    agreement = collaboration.agreement
+    party = agreement.party(version.owner)
+    maker = collaborations.secret_maker(catalog, collaboration.id, collaboration.epoch)
+    file = room.settings.incoming / (version.upload or "")
+    if party is None or maker is None:
+        return Rejected(Rejection.WRONG_SECRET, "no partner has made this epoch's secret yet")
+    if not file.is_file():
+        return Rejected(Rejection.SIZE_MISMATCH, "the upload is gone")
+    signed = SignedManifest(Manifest.from_json(json.loads(version.manifest)), version.signature)
+    expected = Expected(agreement, version.ref, party.signing_key, collaboration.epoch, maker[1], room.today)
+    return check(file, signed, expected, _rekey_key(room, version), _staging(room, version))
+
+
+def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted) -> None:
+    published = versions.published(catalog, version.collaboration)
+    against = tuple(sorted(other for ref, other in published.items() if ref != version.ref))
+    room.engine.publish(Staged(version.id, accepted.folder, against))
+    with catalog.transaction() as connection:
+        retired = versions.retire_older(connection, version)
+        details = {**_named(version), "retired": retired}
+        leaf = room.record(connection, EventKind.AUDIENCE_PUBLISH, version.collaboration, None, details)
+        versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
+        versions.forget_upload(connection, version.upload or "")
+    for older in retired:
+        room.engine.retire(older)
+
+
+def _refuse(room: Room, catalog: Catalog, version: Version, rejected: Rejected) -> None:
+    reason = rejected.reason.value
+    detail = f"{rejected.advice} ({rejected.detail})" if rejected.detail else rejected.advice
+    with catalog.transaction() as connection:
+        details = {**_named(version), "reason": reason}
+        leaf = room.record(connection, EventKind.AUDIENCE_REFUSE, version.collaboration, None, details)
+        versions.move(connection, version.id, State.REFUSED, reason=reason, detail=detail, leaf=leaf)
+        versions.forget_upload(connection, version.upload or "")
+
+
+def _named(version: Version) -> dict[str, object]:
+    return {"version": version.id, "audience": str(version.ref), "epoch": version.epoch}
+
+
+def _staging(room: Room, version: Version) -> Path:
+    return room.settings.incoming / f"{version.id}.staged"
+
+
+def _rekey_key(room: Room, version: Version) -> bytes:
+    """The room-held key of the collaboration and epoch, made with its first version."""
+    place = (room.settings.keys, version.collaboration, version.epoch)
+    with contextlib.suppress(FileExistsError):
+        return rekey.create(*place)
+    return rekey.load(*place)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Holds the worker's lock; waits for a worker that is still ending."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    """The worker process: ends on SIGTERM, or with its parent."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    # Work that is cut off starts again, so a parent's end need not be waited for politely.
+    watch_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    work(setup.open_room(read()), stopping)
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)

@@ -1,0 +1,91 @@
+"""One room: its settings, its folders, its engine, its signer, its clock. Everything else is handed this value.
+
+Rules: a leaf of the log commits in the caller's transaction (`log`); what was committed is published before the answer
+leaves (`publish`). The clock is an argument, so that tests own the day.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from cleanroom import __version__
+from cleanroom.audit import log, publisher, receipts
+from cleanroom.audit.events import Event, EventKind
+from cleanroom.audit.signer import Signer
+from cleanroom.catalog.catalog import Catalog
+from cleanroom.engine.interface import Engine
+from cleanroom.settings import Settings
+from partners.receipts import Receipt
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock of a running room."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room that is set up. `origin` names its log; `clock` gives the time in UTC."""
+
+    settings: Settings
+    origin: str
+    signer: Signer
+    engine: Engine
+    clock: Clock
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key, as C2SP writes it."""
+        return str(self.signer.verifier)
+
+    @property
+    def today(self) -> date:
+        return self.clock().date()
+
+    @property
+    def now(self) -> int:
+        """Seconds since 1970, UTC."""
+        return int(self.clock().timestamp())
+
+    def stamp(self) -> str:
+        """The time as RFC 3339, in whole seconds."""
+        return self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def catalog(self) -> Catalog:
+        """A new connection to the catalog; the caller closes it."""
+        return Catalog(self.settings.catalog)
+
+    def record(
+        self,
+        connection: sqlite3.Connection,
+        kind: EventKind,
+        collaboration: str | None,
+        actor: str | None,
+        details: Mapping[str, object],
+    ) -> int:
+        """Appends a leaf within the caller's transaction; its number. `actor` is a key id or None for the room."""
+        milliseconds = int(self.clock().timestamp() * 1000)
+        event = Event(kind, collaboration=collaboration, actor=actor, details=details)
+        return log.append(connection, event, milliseconds, secrets.token_bytes(32))
+
+    def note(self, kind: EventKind) -> None:
+        """Records and publishes an event of the room itself, in a transaction of its own."""
+        with self.catalog() as catalog:
+            with catalog.transaction() as connection:
+                self.record(connection, kind, None, None, {"software": __version__})
+            self.publish()
+
+    def publish(self, *, whole: bool = False) -> bytes:
+        """Publishes every committed leaf; the signed checkpoint. What cannot be published must not be answered.
+
+        `whole` compares every file of the published log with the catalog: for a room's start.
+        """
+        return publisher.publish(self.settings.catalog, self.settings.log, self.signer, whole=whole)
+
+    def receipt(self, catalog: Catalog, leaf: int) -> Receipt:
+        """The receipt of a committed leaf under the newest checkpoint."""
+        return receipts.receipt(catalog.connection, leaf, self.publish())

@@ -1,0 +1,88 @@
+"""`cleanroom serve`: gunicorn for the questions, one worker process for the checks and publications.
+
+Rules: the two processes live and die together. Each watches its parent, so that nothing is left behind even when
+`serve` is killed. A worker that dies is started again: the catalog says what is unfinished. The signer has no process
+of its own: whoever commits signs, under a lock, with the signer's state.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+GUNICORN_WORKERS = 2
+THREADS = 4
+WATCH_SECONDS = 0.5
+RESTART_SECONDS = 1.0
+STOP_SECONDS = 10.0
+
+
+def serve(bind: str, workers: int, *, inherit: tuple[int, ...] = (), with_parent: bool = False) -> int:
+    """Runs until SIGTERM, SIGINT or the end of gunicorn; its exit code.
+
+    `inherit`: the descriptors that `bind` names. `with_parent`: also end when the parent process ends.
+    """
+    gunicorn = [
+        *(sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", str(workers), "--threads", str(THREADS)),
+        *("--config", "python:cleanroom.serving", "--log-level", "warning", "cleanroom.app:create_app()"),
+    ]
+    worker = [sys.executable, "-m", "cleanroom.jobs"]
+    stopping = threading.Event()
+
+    def stop(_: int, __: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    if with_parent:
+        watch_parent(stopping.set)
+    # Sessions of their own: a Ctrl-C in the terminal reaches this process only, which then stops them in order.
+    web = subprocess.Popen(gunicorn, pass_fds=inherit, start_new_session=True)
+    jobs = subprocess.Popen(worker, start_new_session=True)
+    try:
+        while not stopping.wait(WATCH_SECONDS) and web.poll() is None:
+            if jobs.poll() is not None:
+                stopping.wait(RESTART_SECONDS)
+                jobs = subprocess.Popen(worker, start_new_session=True)
+    finally:
+        for process in (web, jobs):
+            if process.poll() is None:
+                process.terminate()
+        for process in (web, jobs):
+            _wait(process)
+    return 0 if stopping.is_set() else web.returncode
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def watch_parent(gone: Callable[[], None]) -> None:
+    """Calls `gone` in a thread once the parent process is no more."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        gone()
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def when_ready(_: object) -> None:
+    """A hook of gunicorn, which reads this module as its configuration."""
+    watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 5
+control_socket_disable = True

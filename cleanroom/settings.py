@@ -1,0 +1,109 @@
+"""The room's settings: frozen, read once from the environment, validated before anything starts.
+
+Rules: every setting is listed here with what it does; `cleanroom settings` and the docs print this list. A setting
+that does not parse stops the start with one line that names it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policies import terms
+from policies.terms import BadTerms, Terms
+
+
+class BadSettings(ValueError):
+    """A setting that does not parse; the message names it and is safe to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable of the environment: its name, its default as written, what it does."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("CLEANROOM_DATA", "room", "folder of the catalog, the audiences, the links and the log"),
+    Setting("CLEANROOM_KEYS", "", "folder of the room's keys; empty: the data folder's name with `-keys`, beside it"),
+    Setting("CLEANROOM_URL", "http://127.0.0.1:8080", "address at which partners reach the room"),
+    Setting("CLEANROOM_FLOOR_MINIMUM_SIZE", "10", "the least `minimum_size` that this room accepts"),
+    Setting("CLEANROOM_FLOOR_EPSILON_PER_REPORT", "", "the most ε a report may cost an owner; empty: no floor"),
+    Setting("CLEANROOM_FLOOR_MODE", "", "`private` forbids threshold mode; empty: the partners choose"),
+    Setting("CLEANROOM_ALLOWANCE", "5.0", "lifetime ε of an owner over all collaborations, before its own grants"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a room. `allowance` in micro-ε."""
+
+    data: Path
+    keys: Path
+    url: str
+    floor: Terms
+    allowance: int
+
+    @property
+    def token_audience(self) -> str:
+        """The `aud` of client assertions (RFC 7523 §3)."""
+        return f"{self.url}/v1/token"
+
+    @property
+    def catalog(self) -> Path:
+        return self.data / "catalog.sqlite"
+
+    @property
+    def incoming(self) -> Path:
+        """Uploads, until they are checked."""
+        return self.data / "incoming"
+
+    @property
+    def log(self) -> Path:
+        """The published log: checkpoint and tiles."""
+        return self.data / "log"
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. Raises `BadSettings`."""
+    value = {setting.name: environment.get(setting.name, setting.default).strip() for setting in SETTINGS}
+    data = Path(value["CLEANROOM_DATA"]).absolute()
+    keys = Path(value["CLEANROOM_KEYS"]).absolute() if value["CLEANROOM_KEYS"] else beside(data)
+    if keys == data or data in keys.parents:
+        raise BadSettings("CLEANROOM_KEYS lies inside the data folder; keep the keys apart from what they protect")
+    url = value["CLEANROOM_URL"].rstrip("/")
+    if not url.startswith(("https://", "http://")):
+        raise BadSettings("CLEANROOM_URL begins with https:// (or http:// on loopback)")
+    return Settings(data, keys, url, _floor(value), _epsilon("CLEANROOM_ALLOWANCE", value["CLEANROOM_ALLOWANCE"]))
+
+
+def beside(data: Path) -> Path:
+    """The default folder of the keys: beside the data, never inside it."""
+    return data.with_name(f"{data.name}-keys")
+
+
+def _floor(value: Mapping[str, str]) -> Terms:
+    stated: dict[str, Any] = {}
+    if size := value["CLEANROOM_FLOOR_MINIMUM_SIZE"]:
+        if not size.isdecimal():
+            raise BadSettings("CLEANROOM_FLOOR_MINIMUM_SIZE is a whole number of people")
+        stated["minimum_size"] = int(size)
+    if epsilon := value["CLEANROOM_FLOOR_EPSILON_PER_REPORT"]:
+        stated["epsilon_per_report"] = _epsilon("CLEANROOM_FLOOR_EPSILON_PER_REPORT", epsilon)
+    if mode := value["CLEANROOM_FLOOR_MODE"]:
+        stated["mode"] = mode
+    try:
+        return terms.from_json(stated)
+    except BadTerms as problem:
+        raise BadSettings(f"the floor (CLEANROOM_FLOOR_…): {problem}") from None
+
+
+def _epsilon(name: str, text: str) -> int:
+    try:
+        return terms.micro(text)
+    except BadTerms as problem:
+        raise BadSettings(f"{name}: {problem}") from None

@@ -1,0 +1,71 @@
+"""Making a room and opening one.
+
+Rules: `init` makes the data folder, the catalog with its genesis leaf, and the log key in the keys folder, or nothing.
+The keys never lie inside the data folder. `open_room` refuses a room whose parts are missing.
+"""
+
+import re
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from cleanroom import __version__
+from cleanroom.audit import signer
+from cleanroom.audit.events import EventKind
+from cleanroom.audit.signer import Signer
+from cleanroom.catalog import catalog
+from cleanroom.engine.embedded import EmbeddedEngine
+from cleanroom.room import Clock, Room, utc_now
+from cleanroom.settings import Settings
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+
+
+class SetupFailed(Exception):
+    """The room cannot be made or opened; the message says what to do and is safe to print."""
+
+
+def init(settings: Settings, name: str, clock: Clock = utc_now) -> Room:
+    """A new room called `name`, such as `room.example`. Raises `SetupFailed`, leaving nothing behind."""
+    if not NAME.fullmatch(name):
+        raise SetupFailed("a room's name is like a host name: lower-case letters, digits, dots and hyphens")
+    for folder in (settings.data, settings.keys):
+        if folder.exists() and any(folder.iterdir()):
+            raise SetupFailed(f"the folder {folder.name} is not empty; choose another one")
+    origin = f"{name}/audit-v1"
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        signer.create(settings.keys, origin)
+        room = Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
+        catalog.create(settings.catalog, origin, room.stamp())
+        with closing(room.catalog()) as opened, opened.transaction() as connection:
+            room.record(connection, EventKind.ROOM_INIT, None, None, {"origin": origin, "software": __version__})
+        room.publish()
+    except BaseException:
+        _remove(settings.data)
+        _remove(settings.keys)
+        raise
+    return room
+
+
+def open_room(settings: Settings, clock: Clock = utc_now) -> Room:
+    """The room of these settings. Raises `SetupFailed` where there is none, `SignerRefused` without its key."""
+    if not settings.catalog.is_file():
+        raise SetupFailed("there is no room in the data folder; make one with `cleanroom init`")
+    with closing(catalog.Catalog(settings.catalog)) as opened:
+        origin = opened.room_name()
+    return Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
+
+
+def start(settings: Settings) -> Room:
+    """Opens a room for service: brings its tables up to date, mends the published log, records the start."""
+    room = open_room(settings)
+    catalog.migrate(settings.catalog)
+    settings.incoming.mkdir(mode=0o700, exist_ok=True)
+    room.publish(whole=True)
+    room.note(EventKind.ROOM_START)
+    return room
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

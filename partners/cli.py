@@ -1,0 +1,38 @@
+"""The command `cleanroom-partner`: everything that happens on a partner's own machine."""
+
+from pathlib import Path
+
+import click
+
+from partners.commands import agreements, audiences, budget, joining, reports, secret, verify
+from partners.commands.terminal import OneLineErrors, Setup, home_option
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@home_option
+@click.version_option(package_name="cleanroom", message="%(version)s")
+@click.pass_context
+def main(context: click.Context, home: Path) -> None:
+    """The partner's side of a data clean room: identifiers are hashed here and never leave.
+
+    \b
+    From nothing to a report:
+      cleanroom-partner keygen
+      cleanroom-partner join https://room.example CODE
+      cleanroom-partner agree drive-2026
+      cleanroom-partner compare tasty
+      cleanroom-partner secret accept
+      cleanroom-partner prepare map.toml --out prepared
+      cleanroom-partner upload prepared/drive.manifest.json
+      cleanroom-partner ask request.toml
+    """
+    context.obj = Setup(home, transport=context.obj)
+
+
+for topic in (joining, agreements, secret, audiences, reports, budget, verify):
+    for command in topic.COMMANDS:
+        main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""propose, explain, agree."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from partners import explain as explaining
+from partners import mapping
+from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, without_asking
+from partners.domains import read_domains
+from partners.draft import draft_audience
+from partners.explain import Explanation
+from partners.steps import agreements
+from partners.terms_file import read_toml
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("agreement", type=_FILE, required=False)
+@click.option(
+    "--draft-domains", type=_FILE, metavar="MAP.toml", help="Print an [[audience]] for your own file; send nothing."
+)
+@as_json
+@click.pass_obj
+def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as_json: bool) -> None:
+    """Propose an agreement, a TOML file, and sign it.
+
+    \b
+    Example of the file:
+      [collaboration]
+      name = "drive-2026"
+      match_keys = ["email", "phone"]     # in order of priority
+      mode = "private"
+      minimum_size = 50
+      epsilon_per_report = 0.25
+      epsilon_total = 5.0
+      [[partner]]
+      name = "fresh"
+      [[partner]]
+      name = "tasty"
+      terms = { minimum_size = 100 }
+      [[audience]]
+      owner = "fresh"
+      name = "drive"
+      keys = ["email", "phone"]
+      attributes = { tier = ["gold", "silver"] }
+      measures = { spend = { lower = 0, upper = 500 } }
+    \b
+    Examples:
+      cleanroom-partner propose --draft-domains map.toml >> agreement.toml
+      cleanroom-partner propose agreement.toml
+    """
+    if draft_domains is not None:
+        with progress() as told:
+            mapped = read_domains(mapping.load(draft_domains), lambda done, whole: told("reading", done, whole))
+        say(draft_audience(mapped).rstrip("\n"))
+        return
+    if agreement is None:
+        raise click.UsageError("Missing argument 'AGREEMENT'.", click.get_current_context())
+    table = read_toml(agreement)
+    with setup.room() as (home, room):
+        standing = agreements.propose(home, room, table)
+    if as_json:
+        say_json(
+            {"id": standing.agreement.id, "sha256": standing.agreement.sha256(), "waiting": list(standing.missing)}
+        )
+        return
+    say(f"proposed {standing.agreement.id}, signed by you")
+    say(f"Next: {' and '.join(standing.missing)} run `cleanroom-partner agree {standing.agreement.id}`")
+
+
+@click.command()
+@click.argument("collab")
+@as_json
+@click.pass_obj
+def explain(setup: Setup, collab: str, as_json: bool) -> None:
+    """Read an agreement in plain words.
+
+    COLLAB is the collaboration's id, or its name where only one has it.
+
+    \b
+    Example:
+      cleanroom-partner explain drive-2026
+    """
+    with setup.room() as (home, room):
+        standing = agreements.read(home, room, collab)
+    explanation = explaining.explain(standing.agreement)
+    if as_json:
+        signed = {"signed": sorted(standing.signed), "waiting": list(standing.missing)}
+        say_json({**explaining.to_json(explanation), "id": standing.agreement.id, **signed})
+        return
+    _show(explanation, standing)
+
+
+@click.command()
+@click.argument("collab")
+@without_asking
+@click.pass_obj
+def agree(setup: Setup, collab: str, yes: bool) -> None:
+    """Read an agreement and sign it.
+
+    It is held against your own terms.toml first. COLLAB is the collaboration's id or name.
+
+    \b
+    Example:
+      cleanroom-partner agree drive-2026
+    """
+    with setup.room() as (home, room):
+        standing = agreements.read(home, room, collab)
+        _show(explaining.explain(standing.agreement), standing)
+        agreements.check(home, standing.agreement)
+        confirm("Do you sign this agreement?", yes)
+        signed = agreements.agree(home, room, standing)
+    say(f"signed {signed.agreement.id}")
+    if signed.missing:
+        say(f"Next: wait for {' and '.join(signed.missing)}")
+    else:
+        say("The agreement is open. Next: `cleanroom-partner compare PARTNER` with each other partner")
+
+
+def _show(explanation: Explanation, standing: agreements.Standing) -> None:
+    out = console()
+    for sentence in explanation.about:
+        out.print(Text(sentence))
+    table = Table("term", "value", "set by", "meaning")
+    for line in explanation.terms:
+        table.add_row(*map(Text, (line.term, line.value, ", ".join(line.sources), line.meaning)))
+    out.print(table)
+    for sentence in explanation.caveats:
+        out.print(Text(sentence))
+    waiting = f"; waiting for {', '.join(standing.missing)}" if standing.missing else "; open"
+    out.print(Text(f"Signed by {', '.join(sorted(standing.signed)) or 'nobody'}{waiting}."))
+
+
+COMMANDS = (propose, explain, agree)

@@ -1,0 +1,121 @@
+"""keygen, join, compare, status."""
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, without_asking
+from partners.keys import key_id
+from partners.steps import joining
+from partners.steps.status import status as read_status
+
+GROUPS_A_ROW = 4
+
+
+@click.command()
+@click.pass_obj
+def keygen(setup: Setup) -> None:
+    """Make this partner's key pairs, once.
+
+    \b
+    Example:
+      cleanroom-partner keygen
+    """
+    home = setup.home()
+    identity = home.create_identity()
+    say(f"made key {key_id(identity.public.signing)} in {home.path}")
+    say("Back this folder up: nobody else has these keys. Next: `cleanroom-partner join URL CODE`")
+
+
+@click.command()
+@click.argument("url")
+@click.argument("code")
+@click.pass_obj
+def join(setup: Setup, url: str, code: str) -> None:
+    """Join the room at URL.
+
+    CODE is the one-time code from the operator. Only public keys are sent; the room's log key is pinned.
+
+    \b
+    Example:
+      cleanroom-partner join https://room.example 3vQk…
+    """
+    pinned = joining.join(setup.home(), url, code, setup.transport)
+    say(f"joined {pinned.name} as {pinned.partner}")
+    say(f"Its log key is pinned: {pinned.vkey}")
+    say("Compare it with the one that the operator published. Next: `cleanroom-partner status`")
+
+
+@click.command()
+@click.argument("partner")
+@without_asking
+@click.pass_obj
+def compare(setup: Setup, partner: str, yes: bool) -> None:
+    """Compare keys with PARTNER.
+
+    Shows 60 digits that must be the same on both sides; nothing is sealed or opened before.
+
+    \b
+    Example:
+      cleanroom-partner compare tasty
+    """
+    with setup.room() as (home, room):
+        comparison = joining.compare(home, room, partner)
+        groups = comparison.digits.split()
+        for start in range(0, len(groups), GROUPS_A_ROW):
+            say("  " + " ".join(groups[start : start + GROUPS_A_ROW]))
+        if comparison.confirmed:
+            say(f"These keys of {partner} are confirmed already.")
+            return
+        if comparison.changed:
+            say(f"WARNING: these are not the keys of {partner} that you confirmed before. Ask {partner} why.")
+        say(
+            f"Call {partner}, on a number you know, and read all 60 digits to each other. The keys came through the"
+            " room; a dishonest one could put its own in their place, and would then read the secret."
+        )
+        confirm(f"Does {partner} see the same 60 digits?", yes)
+        joining.confirm(home, comparison)
+        say(f"confirmed {partner}")
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def status(setup: Setup, as_json: bool) -> None:
+    """Show what stands where, and what to do next.
+
+    \b
+    Example:
+      cleanroom-partner status
+    """
+    with setup.room() as (home, room):
+        pinned, found = home.room(), read_status(home, room)
+        confirmed = sorted(home.confirmed())
+    if as_json:
+        lines = [
+            {
+                "id": each.id,
+                "state": each.state.value,
+                "signed": list(each.signed),
+                "published": list(each.published),
+                "missing": list(each.missing),
+                "next": each.next,
+            }
+            for each in found
+        ]
+        say_json({"room": pinned.url, "partner": pinned.partner, "confirmed": confirmed, "collaborations": lines})
+        return
+    say(
+        f"{pinned.partner} in {pinned.name} at {pinned.url}; keys compared with: {', '.join(confirmed) or 'nobody yet'}"
+    )
+    if not found:
+        say("No collaboration yet. Propose one with `cleanroom-partner propose AGREEMENT.toml`, or wait for another.")
+        return
+    table = Table("collaboration", "state", "signed by", "published", "next")
+    for each in found:
+        cells = (each.id, each.state.value, ", ".join(each.signed), ", ".join(each.published) or "nothing", each.next)
+        table.add_row(*map(Text, cells))
+    console().print(table)
+
+
+COMMANDS = (keygen, join, compare, status)

@@ -1,0 +1,116 @@
+"""ask, report."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from partners import files, tables, words
+from partners.commands.terminal import Setup, as_json, console, say, say_json, waiting, write_out
+from partners.failure import Failure, plain
+from partners.request import read_request
+from partners.room.answers import Quote
+from partners.steps import reporting
+from partners.terms_file import read_toml
+from policies import question
+
+
+@click.command()
+@click.argument("request", metavar="REQUEST.toml", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--collab", help="The collaboration's id or name; or write `collaboration` in the file.")
+@click.option("--dry-run", is_flag=True, help="Only tell what it would cost; nothing is measured or charged.")
+@as_json
+@click.pass_obj
+def ask(setup: Setup, request: Path, collab: str | None, dry_run: bool, as_json: bool) -> None:
+    """Ask for a report. The same question on the same day is free.
+
+    \b
+    Example of REQUEST.toml:
+      collaboration = "drive-2026"
+      kind = "overlap"
+      audiences = ["fresh/drive", "tasty/readers"]
+    \b
+    Another:
+      collaboration = "drive-2026"
+      kind = "statistics"
+      count = "fresh/drive"
+      where = { matched = "tasty/readers" }
+      by = ["fresh/drive.tier"]
+      sum = ["fresh/drive.spend"]
+    \b
+    Examples:
+      cleanroom-partner ask request.toml --dry-run
+      cleanroom-partner ask request.toml
+    """
+    table = read_toml(request)
+    named = table.pop("collaboration", None)
+    chosen = collab or named
+    if not isinstance(chosen, str):
+        raise Failure('the request names no collaboration; write collaboration = "drive-2026", or give --collab')
+    wanted = read_request(table)
+    with setup.room() as (_, room), waiting("the room measures"):
+        if dry_run:
+            quoted = reporting.quote(room, chosen, wanted)
+        else:
+            report = reporting.ask(room, chosen, wanted)
+    if dry_run:
+        _show_quote(quoted, as_json)
+    elif as_json:
+        click.echo(report.document, nl=False)
+    else:
+        tables.show(report, console())
+
+
+@click.command()
+@click.argument("identifier", metavar="ID")
+@click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON; - for stdout.")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the figures as CSV; - for stdout.")
+@click.pass_obj
+def report(setup: Setup, identifier: str, json_file: str | None, csv_file: str | None) -> None:
+    """Read a stored report, free of charge.
+
+    \b
+    Example:
+      cleanroom-partner report r-0123456789abcdef --csv figures.csv
+    """
+    with setup.room() as (_, room):
+        found = room.report(identifier)
+    for path, data in ((json_file, found.document), (csv_file, tables.to_csv(found))):
+        if path is not None:
+            write_out(path, data.encode(), lambda target, content: files.write(target, content, private=True))
+    if "-" not in (json_file, csv_file):
+        tables.show(found, console())
+
+
+def _show_quote(quoted: Quote, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "cost": dict(quoted.cost),
+                "left": dict(quoted.left),
+                "unbounded": quoted.unbounded,
+                "questions": [question.to_json(each) for each in quoted.questions],
+                "refused": quoted.refused,
+                "explanation": quoted.explanation,
+            }
+        )
+        return
+    for each in quoted.questions:
+        by = f", by {', '.join(map(question.by_key, each.by))}" if each.by else ""
+        say(f"asks: people of {each.count}, {words.where(each.where)}{by}")
+    if quoted.refused is not None:
+        say(f"It would be refused: {plain(quoted.explanation or quoted.refused)}")
+    if quoted.unbounded:
+        say("Nothing is charged in threshold mode, because nothing bounds what is told.")
+        return
+    left = dict(quoted.left)
+    table = Table("owner", "cost, ε", "left here, ε")
+    for owner, micro in quoted.cost:
+        rest = words.epsilon(left[owner]) if owner in left else "not told"
+        table.add_row(*map(Text, (plain(owner), words.epsilon(micro), rest)))
+    console().print(table)
+    say("Nothing was asked, measured or charged.")
+
+
+COMMANDS = (ask, report)

@@ -1,0 +1,192 @@
+"""How every command talks to people and programs.
+
+Rules:
+* What was asked for goes to stdout, everything else to stderr. Progress shows on a terminal only.
+* Exit 0, 1 when the work failed, 2 for wrong usage, 130 when stopped. An error is one line, `error: … what to do`;
+  never a trace, not even for a bug.
+* Text that is not ours is never taken as markup.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from partners.envelopes import BadEnvelope, EnvelopeRefused
+from partners.failure import Failure, plain
+from partners.home import DEFAULT, Home
+from partners.keys import BadKeyFile
+from partners.manifest import BadManifest
+from partners.mapping import BadMap
+from partners.prepare import NotAgreed
+from partners.reading import BadFile
+from partners.receipts import ReceiptError
+from partners.room.client import Room
+from partners.room.connection import Transport
+from partners.steps.joining import open_room
+from partners.transparency.note import NoteError
+from policies.terms import BadTerms
+
+KNOWN = (
+    Failure,
+    BadEnvelope,
+    BadFile,
+    BadKeyFile,
+    BadManifest,
+    BadMap,
+    BadTerms,
+    EnvelopeRefused,
+    NoteError,
+    NotAgreed,
+    ReceiptError,
+)
+"""Every error whose text is one line and safe to print."""
+
+FAILED, USAGE, STOPPED = 1, 2, 130
+PIPED_WIDTH = 140
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+without_asking = click.option("--yes", is_flag=True, help="Answer yes; for scripts.")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every command is given: where the partner's folder is; tests hand in another transport."""
+
+    path: Path
+    transport: Transport | None = None
+
+    def home(self) -> Home:
+        return Home.open(self.path)
+
+    @contextmanager
+    def room(self) -> Iterator[tuple[Home, Room]]:
+        """The folder and the room that it joined."""
+        home = self.home()
+        with closing(open_room(home, self.transport)) as room:
+            yield home, room
+
+
+class OneLineErrors(click.Group):
+    """A group of commands whose every error is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that cannot show ε or ± shows ?
+        sys.excepthook = _bug
+        kwargs["standalone_mode"] = False
+        try:
+            returned = super().main(*args, **kwargs)
+            sys.exit(returned if isinstance(returned, int) else 0)
+        except click.Abort:
+            _end("stopped; nothing half-written is left", STOPPED)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "cleanroom-partner"
+            said = " ".join(error.format_message().split()).rstrip(".")
+            _end(f"error: {said}; see `{command} --help`", USAGE)
+        except click.ClickException as error:
+            _end(f"error: {' '.join(error.format_message().split())}", FAILED)
+        except KNOWN as error:
+            _end(f"error: {error}", FAILED)
+        except OSError as error:
+            about = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
+            why = error.strerror or "the system refused"
+            _end(f"error: {about}{why}; check the path, its rights and the free space", FAILED)
+
+
+def console() -> Console:
+    """Where answers go. Piped, it is wide, so that tables keep their rows."""
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def say(text: str) -> None:
+    """One line, or several, to stdout."""
+    click.echo(text)
+
+
+def say_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Returns when the person at the terminal types `yes`. Raises `Failure` for any other answer."""
+    if yes:
+        return
+    click.echo(f"{question} Type yes: ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise Failure("nobody answered; give --yes to run it without a question")
+    if answer.strip().lower() != "yes":
+        raise Failure("you did not type yes, so nothing was done; run it again when you are sure")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each step that is told, on a terminal; elsewhere nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    out = Console(stderr=True, markup=False)
+    with Progress(*columns, console=out, disable=not sys.stderr.isatty(), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def told(step: str, done: int, whole: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=whole)
+            bars.update(tasks[step], completed=done, total=whole)
+
+        yield told
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A sign of life while the room works, on a terminal."""
+    out = Console(stderr=True, markup=False)
+    if not out.is_terminal:
+        yield
+        return
+    with out.status(what):
+        yield
+
+
+def write_out(path: str, data: bytes, write: Callable[[Path, bytes], None]) -> None:
+    """To a file by `write`, or to stdout for `-`."""
+    if path == "-":
+        click.echo(data, nl=False)
+    else:
+        write(Path(path), data)
+
+
+def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--home DIR`, or the environment's CLEANROOM_PARTNER_HOME."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT,
+        show_default=True,
+        envvar="CLEANROOM_PARTNER_HOME",
+        show_envvar=True,
+        help="The folder of keys, secrets and signed agreements.",
+    )(command)
+
+
+def _end(line: str, code: int) -> None:
+    click.echo(plain(line, limit=1000), err=True)
+    sys.exit(code)
+
+
+def _bug(kind: type[BaseException], _: BaseException, trace: TracebackType | None) -> None:
+    """A bug tells where it is, and nothing of the data that it met."""
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+    click.echo(f"error: unexpected {kind.__name__} at {where}; this is a bug, please report this line", err=True)

@@ -1,0 +1,80 @@
+"""verify."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from partners import receipts
+from partners.commands.terminal import Setup, as_json, console, say, say_json
+from partners.failure import Failure
+from partners.receipts import Receipt, ReceiptError, Verdict
+from partners.transparency.note import VerifierKey
+
+
+@click.command()
+@click.argument("receipt", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--vkey", metavar="KEY", help="The log's verifier key; without it, the one pinned when you joined.")
+@as_json
+@click.pass_obj
+def verify(setup: Setup, receipt: Path, vkey: str | None, as_json: bool) -> None:
+    """Prove offline that a decision is in the log.
+
+    RECEIPT is a receipt, or a report as JSON.
+
+    \b
+    Examples:
+      cleanroom-partner report r-0123456789abcdef --json report.json
+      cleanroom-partner verify report.json
+      cleanroom-partner verify receipt.json --vkey room.example/audit-v1+2bca130e+AQOh…
+    """
+    key = setup.home().room().vkey if vkey is None else VerifierKey.parse(vkey.strip())
+    verdict = receipts.check(_read(receipt), key)
+    if as_json:
+        say_json(_to_json(verdict))
+    else:
+        _show(verdict)
+    if not verdict.ok:
+        failed = next(check for check in verdict.checks if not check.passed)
+        raise Failure(
+            f"the receipt does not hold ({failed.name}); fetch it again, and if it still fails tell the auditor"
+        )
+
+
+def _read(path: Path) -> Receipt:
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise ReceiptError(f"{path.name} is not JSON; give a receipt, or a report from `report ID --json`") from None
+    if isinstance(value, dict) and "receipt" in value:
+        value = value["receipt"]
+    return Receipt.from_json(value)
+
+
+def _to_json(verdict: Verdict) -> dict[str, object]:
+    checks = [{"name": check.name, "outcome": check.outcome.value, "detail": check.detail} for check in verdict.checks]
+    return {
+        "ok": verdict.ok,
+        "checks": checks,
+        "event": verdict.event,
+        "time_ms": verdict.time_ms,
+        "index": verdict.index,
+        "size": verdict.size,
+        "root": verdict.root.hex() if verdict.root else None,
+    }
+
+
+def _show(verdict: Verdict) -> None:
+    table = Table("check", "outcome", "detail")
+    for check in verdict.checks:
+        table.add_row(*map(Text, (check.name, check.outcome.value, check.detail)))
+    console().print(table)
+    if verdict.ok and verdict.time_ms is not None:
+        when = datetime.fromtimestamp(verdict.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        say(f"{verdict.event}, entry {verdict.index} of {verdict.size}, logged {when}")
+
+
+COMMANDS = (verify,)

@@ -1,0 +1,18 @@
+"""The one kind of error that a person on the partner's side can act on.
+
+Rules: the message is one line, says what is wrong and what to do, and is always safe to print: never an identifier, a
+token or a key. Text that came from outside (the room, another partner) passes through `plain` first.
+"""
+
+MAX_TEXT = 500
+
+
+class Failure(Exception):
+    """The work failed for a reason outside the program."""
+
+
+def plain(text: str, limit: int = MAX_TEXT) -> str:
+    """Text of somebody else as one line that a terminal can show: no control characters, no more than `limit`."""
+    line = " ".join(text.split())
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

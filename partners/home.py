@@ -1,0 +1,255 @@
+"""The partner's folder: keys, what is pinned, what was signed, the secrets. Everything here stays on this machine.
+
+    identity.json       the private keys                    terms.toml   own terms, optional, written by hand
+    room.json           the room, pinned at `join`          checkpoint   the largest one that the room showed
+    confirmed.json      keys compared with other partners   grants.json  the last grant, and one without an answer
+    collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json
+
+Rules: the folder is 0700 and every file in it 0600 from the moment it exists; nothing is ever half-written. A confirmed
+key holds only for exactly these keys: when the room shows others, the partner counts as not confirmed.
+"""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from partners import fields, files, keys
+from partners.failure import Failure
+from partners.fields import OddAnswer
+from partners.keys import Identity
+from partners.protocol import PublicKeys
+from partners.terms_file import read_toml, terms_from_table
+from partners.transparency.encoding import decode_base64, encode_base64
+from partners.transparency.note import NoteError, VerifierKey
+from policies.question import NAME
+from policies.terms import Terms
+
+DEFAULT = Path("~/.cleanroom-partner")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class BadHome(Failure):
+    """A partner's folder that cannot be used as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedRoom:
+    """The room that this folder joined: its address, origin, log key, `aud` of assertions, and this partner's name."""
+
+    url: str
+    name: str
+    vkey: VerifierKey
+    token_audience: str
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A collaboration's secret of one epoch, and which partner made it."""
+
+    value: bytes
+    epoch: int
+    maker: str
+
+    def __repr__(self) -> str:
+        return f"Secret(epoch={self.epoch}, maker={self.maker!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The serial of the last booked grant, and the signed grant that was sent without an answer so far."""
+
+    last: int = 0
+    waiting: tuple[Mapping[str, Any], bytes] | None = None
+
+
+class Home:
+    """One partner's folder. Nothing is read before it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> "Home":
+        """The folder, made 0700 where it does not exist. Raises `BadHome` where others on the machine can enter it."""
+        folder = path.expanduser().absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix" and folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise BadHome(f"others on this machine can enter {folder}; take their rights away with chmod 700")
+        return cls(folder)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint"
+
+    def create_identity(self) -> Identity:
+        """New keys. Raises `keys.BadKeyFile` where there are some."""
+        return keys.create(self.path / "identity.json")
+
+    def identity(self) -> Identity:
+        """The keys. Raises `keys.BadKeyFile`."""
+        return keys.load(self.path / "identity.json")
+
+    def room(self) -> PinnedRoom:
+        """The room that was joined. Raises `BadHome` before that."""
+        if (found := self._read("room.json")) is None:
+            raise BadHome("this partner has not joined a room yet; run `cleanroom-partner join URL CODE`")
+        try:
+            texts = (fields.text(found, name) for name in ("url", "name", "vkey", "token_audience", "partner"))
+            url, name, vkey, audience, partner = texts
+            return PinnedRoom(url, name, VerifierKey.parse(vkey), audience, partner)
+        except (OddAnswer, NoteError):
+            raise _damaged("room.json") from None
+
+    def has_room(self) -> bool:
+        return (self.path / "room.json").exists()
+
+    def save_room(self, room: PinnedRoom) -> None:
+        self._write(
+            "room.json",
+            {
+                "url": room.url,
+                "name": room.name,
+                "vkey": str(room.vkey),
+                "token_audience": room.token_audience,
+                "partner": room.partner,
+            },
+        )
+
+    def terms(self) -> Terms:
+        """This partner's own terms; all open where it wrote none. Raises `terms_file.BadTermsFile`."""
+        path = self.path / "terms.toml"
+        return terms_from_table(read_toml(path), "terms.toml") if path.exists() else Terms()
+
+    def confirmed(self) -> dict[str, PublicKeys]:
+        """The keys of each partner whose fingerprint was compared."""
+        found = self._read("confirmed.json") or {}
+        try:
+            return {name: fields.public_keys(fields.table(entry, name)) for name, entry in found.items()}
+        except OddAnswer:
+            raise _damaged("confirmed.json") from None
+
+    def confirm(self, partner: str, compared: PublicKeys) -> None:
+        """Remembers that these keys of a partner were compared; others of the same partner no longer count."""
+        everyone = {**self.confirmed(), partner: compared}
+        self._write(
+            "confirmed.json",
+            {
+                name: {"signing_key": encode_base64(each.signing), "sealing_key": encode_base64(each.sealing)}
+                for name, each in sorted(everyone.items())
+            },
+        )
+
+    def collaborations(self) -> tuple[str, ...]:
+        """The ids of the collaborations whose agreement was signed here."""
+        return tuple(sorted(path.parent.name for path in self.path.glob("collaborations/*/agreement.json")))
+
+    def agreement(self, collaboration: str) -> bytes | None:
+        """The bytes that this partner signed; None before it did."""
+        return self._bytes(self._folder(collaboration) / "agreement.json")
+
+    def save_agreement(self, collaboration: str, document: bytes) -> None:
+        files.write(self._made(collaboration) / "agreement.json", document, private=True)
+
+    def secret(self, collaboration: str, epoch: int) -> Secret | None:
+        """The secret of an epoch, also one that has not reached everybody yet."""
+        name = f"{self._relative(collaboration)}/secret-{epoch}.json"
+        if (found := self._read(name)) is None:
+            return None
+        try:
+            value = decode_base64(fields.text(found, "secret"))
+            return Secret(value, fields.integer(found, "epoch"), fields.text(found, "maker"))
+        except (OddAnswer, ValueError):
+            raise _damaged(name) from None
+
+    def save_secret(self, collaboration: str, secret: Secret) -> None:
+        self._made(collaboration)
+        document = {"secret": encode_base64(secret.value), "epoch": secret.epoch, "maker": secret.maker}
+        self._write(f"{self._relative(collaboration)}/secret-{secret.epoch}.json", document)
+
+    def highest_epoch(self, collaboration: str) -> int:
+        """The highest epoch whose secret was accepted; 0 before the first."""
+        name = f"{self._relative(collaboration)}/epoch.json"
+        try:
+            return fields.integer(self._read(name) or {"accepted": 0}, "accepted")
+        except OddAnswer:
+            raise _damaged(name) from None
+
+    def accept_epoch(self, collaboration: str, epoch: int) -> None:
+        """From now on the secret of `epoch` counts, and no older one is accepted."""
+        assert epoch > self.highest_epoch(collaboration), "epochs only grow"
+        self._write(f"{self._relative(collaboration)}/epoch.json", {"accepted": epoch})
+
+    def pending_upload(self, collaboration: str, sha256: str) -> str | None:
+        """The upload that was begun for a file, by the file's SHA-256 in hex."""
+        found = self._read(self._upload(collaboration, sha256))
+        return fields.text(found, "upload") if found else None
+
+    def save_upload(self, collaboration: str, sha256: str, upload: str) -> None:
+        self._made(collaboration)
+        self._write(self._upload(collaboration, sha256), {"upload": upload})
+
+    def forget_upload(self, collaboration: str, sha256: str) -> None:
+        (self.path / self._upload(collaboration, sha256)).unlink(missing_ok=True)
+
+    def grants(self) -> Grants:
+        found = self._read("grants.json") or {"last": 0, "waiting": None}
+        try:
+            if found.get("waiting") is None:
+                return Grants(fields.integer(found, "last"))
+            waiting = fields.table(found["waiting"], "waiting")
+            signed = (fields.table(waiting.get("grant"), "grant"), fields.signature(waiting))
+            return Grants(fields.integer(found, "last"), signed)
+        except OddAnswer:
+            raise _damaged("grants.json") from None
+
+    def save_grants(self, grants: Grants) -> None:
+        waiting = grants.waiting and {"grant": grants.waiting[0], "signature": encode_base64(grants.waiting[1])}
+        self._write("grants.json", {"last": grants.last, "waiting": waiting})
+
+    def _upload(self, collaboration: str, sha256: str) -> str:
+        assert _DIGEST.fullmatch(sha256), "a manifest holds a SHA-256 in hex"
+        return f"{self._relative(collaboration)}/upload-{sha256}.json"
+
+    def _relative(self, collaboration: str) -> str:
+        if not NAME.fullmatch(collaboration):
+            raise BadHome("a collaboration's id has letters, digits, - and _; `cleanroom-partner status` lists yours")
+        return f"collaborations/{collaboration}"
+
+    def _folder(self, collaboration: str) -> Path:
+        return self.path / self._relative(collaboration)
+
+    def _made(self, collaboration: str) -> Path:
+        folder = self._folder(collaboration)
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def _bytes(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        if (data := self._bytes(self.path / name)) is None:
+            return None
+        try:
+            found = json.loads(data)
+        except ValueError:
+            raise _damaged(name) from None
+        if not isinstance(found, dict):
+            raise _damaged(name)
+        return found
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        files.write(self.path / name, json.dumps(value, indent=1).encode() + b"\n", private=True)
+
+
+def _damaged(name: str) -> BadHome:
+    return BadHome(f"{name} in the partner's folder is damaged; bring it back from a backup")

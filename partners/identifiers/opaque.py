@@ -1,0 +1,27 @@
+"""The match keys `id` and `id.<name>`: an opaque id that the partners share, such as a loyalty card or a cookie.
+
+Rules, in this order:
+* Trim; blank is `empty`.
+* Otherwise untouched: case, inner spaces and leading zeros count. Partners who write one id in two ways must agree on
+  one of them before they prepare their files.
+* Text that cannot be written as UTF-8 (a lone surrogate, left by broken decoding) is `not_text`.
+"""
+
+from partners.identifiers.reason import Invalid
+from partners.identifiers.text import trim
+
+
+def opaque(value: str) -> str | Invalid:
+    """The canonical text of an opaque id.
+
+    >>> opaque(" 00042-a ")
+    '00042-a'
+    """
+    shared_id = trim(value)
+    if not shared_id:
+        return Invalid.EMPTY
+    try:
+        shared_id.encode()
+    except UnicodeEncodeError:
+        return Invalid.NOT_TEXT
+    return shared_id

@@ -1,0 +1,231 @@
+"""Customer file -> audience file, signed manifest and quality report, on the partner's own machine.
+
+Rules:
+* The map is held to the signed agreement before anything is read: same keys, attributes, code-lists and bounds.
+* Within one audience a token stands in one row only (see `partners.duplicates`).
+* Rows leave in random order, so that nothing tells the order of the customer file.
+* The three files appear together, the manifest last. After any error or Ctrl-C none is there.
+* A file of hashes, of unreadable consent, or without a single usable row is refused as a whole: each means a wrong
+  column or setting, and would give a silent overlap of zero.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from partners import audience, files, manifest, protocol
+from partners.audience import ROW_GROUP_ROWS, token_column
+from partners.counting import Counts, summarise
+from partners.duplicates import distinct
+from partners.identifiers import EmailProfile, Invalid, phone_metadata_version
+from partners.keys import Identity
+from partners.manifest import Manifest, SignedManifest
+from partners.mapping import Map
+from partners.quality import Drop, Flaw, Quality
+from partners.reading import BadFile, Source, read
+from partners.rows import KeyPlan, Plan, convert
+from policies import canonical
+from policies.agreement import Agreement, Audience
+from policies.question import AudienceRef
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step (`READING` in bytes, `WRITING` in rows), what is done of it and the whole of it."""
+
+READING, WRITING = "reading", "writing"
+
+
+class NotAgreed(ValueError):
+    """A map, key or epoch that does not fit the signed agreement; the message is safe to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What `prepare` has written, and what it says."""
+
+    manifest: SignedManifest
+    audience_path: Path
+    manifest_path: Path
+    quality_path: Path
+    quality: Quality
+
+
+def prepare(
+    mapping: Map,
+    agreement: Agreement,
+    epoch: int,
+    secret: bytes,
+    identity: Identity,
+    out_dir: Path,
+    *,
+    now: datetime,
+    previous: str | None = None,
+    progress: Progress = lambda step, done, total: None,
+) -> Prepared:
+    """Prepare one version of one audience in the existing folder `out_dir`.
+
+    `secret` is the collaboration's of this epoch, `previous` the id of the version that this one follows, `now` an
+    aware time, by whose UTC day consent is judged. Raises `NotAgreed`, `BadFile`, and OSError while writing.
+    """
+    now = now.astimezone(UTC)
+    agreed = _agreed(mapping, agreement, identity)
+    draft = Manifest(
+        collaboration=agreement.id,
+        partner=mapping.name,
+        audience=mapping.audience,
+        epoch=epoch,
+        previous=previous,
+        sha256="",
+        bytes=0,
+        rows=0,
+        keys=agreed.keys,
+        attributes=agreed.attributes,
+        measures=agreed.measures,
+        expires_column=mapping.consent.expires is not None,
+        protocol=protocol.PROTOCOL_VERSION,
+        email_profile=agreement.email_profile,
+        key_check=protocol.key_check(secret, agreement.id, epoch),
+        phone_metadata=phone_metadata_version(),
+        created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        expires=(now.date() + timedelta(days=agreement.terms.retention_days)).isoformat(),
+    )
+    plan = _plan(mapping, draft, secret, now)
+    batch, counts = _read(mapping, plan, progress)
+    quality = summarise(counts, batch.num_rows, draft, mapping.consent)
+    _refuse_wrong_columns(mapping, quality)
+    if not quality.rows_kept:
+        reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
+        raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
+    return _write(batch, draft, quality, identity, out_dir, partial(progress, WRITING))
+
+
+def _agreed(mapping: Map, agreement: Agreement, identity: Identity) -> Audience:
+    """What the agreement says about the map's audience. Raises `NotAgreed` where the map or the keys differ from it."""
+    ref = AudienceRef(mapping.name, mapping.audience)
+    party, agreed = agreement.party(mapping.name), agreement.audience(ref)
+    if agreement.protocol != protocol.PROTOCOL_VERSION:
+        raise NotAgreed(
+            f"the agreement is of protocol {agreement.protocol}, this program of {protocol.PROTOCOL_VERSION}"
+        )
+    if party is None or agreed is None:
+        raise NotAgreed(f"the agreement has no audience {ref}; correct `name` or `audience` in the map")
+    if party.signing_key != identity.public.signing:
+        raise NotAgreed(f"the agreement names other keys for {party.name} than those in this home")
+    _same_names("match key", (item.key for item in mapping.keys), agreed.keys)
+    _same_names("attribute", (item.name for item in mapping.attributes), (item.name for item in agreed.attributes))
+    _same_names("measure", (item.measure.name for item in mapping.measures), (item.name for item in agreed.measures))
+    for attribute in mapping.attributes:
+        signed = agreed.attribute(attribute.name)
+        if signed and attribute.values is not None and set(attribute.values) != set(signed.values):
+            raise NotAgreed(f"attribute {attribute.name}: the code-list of the map is not the signed one; take it out")
+    for item in mapping.measures:
+        if item.measure != agreed.measure(item.measure.name):
+            raise NotAgreed(f"measure {item.measure.name}: bounds or decimals of the map are not the signed ones")
+    return agreed
+
+
+def _same_names(kind: str, mapped: Iterable[str], agreed: Iterable[str]) -> None:
+    ours, theirs = set(mapped), set(agreed)
+    if missing := sorted(theirs - ours):
+        raise NotAgreed(f"the map lacks the {kind} {missing[0]} that the agreement has; name its column")
+    if unknown := sorted(ours - theirs):
+        raise NotAgreed(f"the map has a {kind} {unknown[0]} that the agreement has not; take it out")
+
+
+def _plan(mapping: Map, draft: Manifest, secret: bytes, now: datetime) -> Plan:
+    key_columns = {item.key: item.columns for item in mapping.keys}
+    attribute_columns = {item.name: item.column for item in mapping.attributes}
+    measure_columns = {item.measure.name: item.column for item in mapping.measures}
+    return Plan(
+        keys=tuple(
+            KeyPlan(key, key_columns[key], protocol.token_key(secret, draft.collaboration, draft.epoch, key))
+            for key in draft.keys
+        ),
+        attributes=tuple((item, attribute_columns[item.name]) for item in draft.attributes),
+        measures=tuple((item, measure_columns[item.name]) for item in draft.measures),
+        consent=mapping.consent,
+        rules=mapping.rules(EmailProfile(draft.email_profile)),
+        today=now.date(),
+        schema=audience.schema(draft),
+    )
+
+
+def _read(mapping: Map, plan: Plan, progress: Progress) -> tuple[pa.RecordBatch, Counts]:
+    """Every row that is kept, in the file's order, and the counts over all rows."""
+    source = Source(mapping.file, mapping.encoding, mapping.delimiter)
+    identifiers = frozenset(column for key in mapping.keys for column in key.columns)
+    chunks = read(source, mapping.columns(), identifiers, partial(progress, READING))
+    converted = list(map(partial(convert, plan=plan), chunks))
+    counts = Counts()
+    for part in converted:
+        counts.merge(part.counts)
+    batch = pa.concat_batches([part.batch for part in converted])
+    lines = np.concatenate([part.lines for part in converted])
+
+    names = [token_column(key.key) for key in plan.keys]
+    found = distinct([batch.column(name) for name in names])
+    for key, dropped in zip(plan.keys, found.tokens_dropped, strict=True):
+        counts.add_many(dropped, "tokens_dropped", key.key)
+    for line in lines[~found.kept]:
+        counts.add(int(line), "dropped", Drop.DUPLICATE.value)
+    others = batch.columns[len(names) :]  # the schema begins with the tokens
+    batch = pa.RecordBatch.from_arrays([*found.columns, *others], schema=plan.schema)
+    return batch.filter(pa.array(found.kept)), counts
+
+
+def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
+    """Raises `BadFile` where most of a column is what no partner means to upload."""
+    columns = {item.key: ", ".join(item.columns) for item in mapping.keys}
+    for key in quality.keys:
+        hashed = sum(tally.count for tally in key.invalid if tally.code == Invalid.LOOKS_HASHED.value)
+        if 2 * hashed > key.filled:
+            raise BadFile(
+                f"{mapping.file.name}: column {columns[key.key]} holds hashes instead of {key.key}; "
+                "give the raw column: prepare hashes it here, and nothing else leaves this machine"
+            )
+    for column in quality.consent:
+        missing, unreadable = (column.count(flaw) for flaw in (Flaw.MISSING, Flaw.UNREADABLE))
+        if 2 * unreadable > quality.rows_read - missing:
+            wanted = "true/false, 1/0 or yes/no"
+            if column.name == mapping.consent.expires:
+                wanted = f"dates such as 2026-12-31, or in the order {mapping.date_order.value} (`date_order`)"
+            raise BadFile(f"{mapping.file.name}: most values of the consent column {column.name} are not {wanted}")
+
+
+def _write(
+    batch: pa.RecordBatch,
+    draft: Manifest,
+    quality: Quality,
+    identity: Identity,
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> Prepared:
+    paths = [
+        name(folder, draft.audience) for name in (audience.audience_file, audience.quality_file, audience.manifest_file)
+    ]
+    order = _random_order(batch.num_rows)
+    with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
+        with audience.writer(audience_path, draft) as writer:
+            for start in range(0, len(order), ROW_GROUP_ROWS):
+                rows = order[start : start + ROW_GROUP_ROWS]
+                writer.write_batch(batch.take(pa.array(rows)))
+                progress(start + len(rows), len(order))
+        with audience_path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size = audience_path.stat().st_size
+        signed = manifest.sign(identity, replace(draft, sha256=sha256, bytes=size, rows=len(order)))
+        quality_path.write_text(json.dumps(quality.to_json(), indent=2) + "\n")
+        manifest_path.write_bytes(canonical.dumps(signed.to_json()) + b"\n")
+    return Prepared(signed, paths[0], paths[2], paths[1], quality)
+
+
+def _random_order(rows: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A permutation that nobody can foresee: the order of 64 random bits for each row."""
+    return np.argsort(np.frombuffer(secrets.token_bytes(8 * rows), dtype=np.uint64))

@@ -1,0 +1,243 @@
+"""The values that the room answers with, and how its JSON becomes them. Pure.
+
+Nothing here is verified: signatures, receipts and keys are checked where they are used (`partners.steps`,
+`partners.known_log`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from partners import fields
+from partners.failure import plain
+from partners.fields import OddAnswer
+from partners.receipts import Receipt, ReceiptError
+from partners.transparency.note import NoteError, VerifierKey
+from policies import question, terms
+from policies.question import AudienceRef, BadQuestion, Question
+from policies.terms import BadTerms, Terms
+
+E = TypeVar("E", bound=Enum)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the room says is wrong (RFC 9457), as lines that a terminal can show. `code` is the last part of `type`."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFacts:
+    """What a room says of itself: its log's origin and key, the `aud` of assertions, its floor, an owner's micro-ε."""
+
+    name: str
+    token_audience: str
+    vkey: VerifierKey
+    floor: Terms
+    version: str
+    allowance: int
+
+
+class CollaborationState(Enum):
+    PROPOSED = "proposed"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Collaboration:
+    """A collaboration as the room tells it. `signatures`: partner → signature, unverified.
+
+    `published`: the version of each audience that has one. `key_check`: that of the epoch's secret, once it was made.
+    """
+
+    id: str
+    name: str
+    state: CollaborationState
+    epoch: int
+    agreement_sha256: str
+    signatures: tuple[tuple[str, bytes], ...]
+    audiences: tuple[tuple[AudienceRef, str | None], ...]
+    key_check: str | None
+
+
+class VersionState(Enum):
+    RECEIVED = "received"
+    CHECKING = "checking"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    RETIRED = "retired"
+
+    @property
+    def settled(self) -> bool:
+        return self not in (VersionState.RECEIVED, VersionState.CHECKING)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of an audience: `progress` of its check in percent, `problem` where it was refused."""
+
+    id: str
+    state: VersionState
+    problem: Problem | None
+    progress: int
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a report would cost: micro-ε per owner, what each owner has left here, the questions it is made of.
+
+    `unbounded`: threshold mode, where nothing is charged because nothing bounds the loss. `refused` is the code of the
+    refusal that asking would meet, `explanation` its words.
+    """
+
+    cost: tuple[tuple[str, int], ...]
+    left: tuple[tuple[str, int], ...]
+    unbounded: bool
+    questions: tuple[Question, ...]
+    refused: str | None
+    explanation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """What one collaboration was allotted and spent, in micro-ε; `unbounded` in threshold mode."""
+
+    id: str
+    name: str
+    allotted: int
+    spent: int
+    unbounded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An owner's privacy budget over its lifetime, in micro-ε; `grants` is the serial of its last grant."""
+
+    partner: str
+    allowance: int
+    spent: int
+    grants: int
+    collaborations: tuple[LedgerLine, ...]
+
+
+def room_facts(value: object) -> RoomFacts:
+    found = fields.table(value, "room")
+    try:
+        key = VerifierKey.parse(fields.text(found, "vkey"))
+        floor = terms.from_json(found.get("floor"))
+    except (NoteError, BadTerms):
+        raise OddAnswer("vkey, floor") from None
+    return RoomFacts(
+        plain(fields.text(found, "name")),
+        fields.text(found, "token_audience"),
+        key,
+        floor,
+        plain(fields.text(found, "version")),
+        fields.integer(found, "allowance"),
+    )
+
+
+def collaboration(value: object) -> Collaboration:
+    found = fields.table(value, "collaboration")
+    signatures = [fields.table(item, "signatures") for item in fields.items(found, "signatures")]
+    return Collaboration(
+        fields.identifier(found, "id"),
+        fields.identifier(found, "name"),
+        _enum(CollaborationState, found),
+        fields.integer(found, "epoch"),
+        fields.text(found, "agreement_sha256"),
+        tuple((fields.identifier(item, "partner"), fields.signature(item)) for item in signatures),
+        tuple(_audience(item) for item in fields.items(found, "audiences")),
+        fields.optional_text(found, "key_check"),
+    )
+
+
+def version(value: object) -> Version:
+    found = fields.table(value, "version")
+    told = found.get("problem")
+    return Version(
+        fields.identifier(found, "id"),
+        _enum(VersionState, found),
+        None if told is None else problem(told, status=422),
+        fields.integer(found, "progress"),
+        receipt(found),
+    )
+
+
+def quote(value: object) -> Quote:
+    found = fields.table(value, "report")
+    cost, left = fields.table(found.get("cost"), "cost"), fields.table(found.get("left"), "left")
+    try:
+        questions = tuple(question.from_json(item) for item in fields.items(found, "questions"))
+    except BadQuestion:
+        raise OddAnswer("questions") from None
+    return Quote(
+        tuple((owner, fields.integer(cost, owner)) for owner in cost),
+        tuple((owner, fields.integer(left, owner)) for owner in left),
+        fields.boolean(found, "unbounded"),
+        questions,
+        fields.optional_text(found, "refused"),
+        fields.optional_text(found, "explanation"),
+    )
+
+
+def ledger(value: object) -> Ledger:
+    found = fields.table(value, "ledger")
+    lines = [fields.table(item, "collaborations") for item in fields.items(found, "collaborations")]
+    return Ledger(
+        fields.identifier(found, "partner"),
+        fields.integer(found, "allowance"),
+        fields.integer(found, "spent"),
+        fields.integer(found, "grants"),
+        tuple(
+            LedgerLine(
+                fields.identifier(line, "id"),
+                fields.identifier(line, "name"),
+                fields.integer(line, "allotted"),
+                fields.integer(line, "spent"),
+                fields.boolean(line, "unbounded"),
+            )
+            for line in lines
+        ),
+    )
+
+
+def receipt(found: Mapping[str, Any]) -> Receipt | None:
+    """The receipt that an answer carries, unverified; None where it carries none."""
+    if found.get("receipt") is None:
+        return None
+    try:
+        return Receipt.from_json(found["receipt"])
+    except ReceiptError:
+        raise OddAnswer("receipt") from None
+
+
+def problem(value: object, status: int) -> Problem:
+    """A problem; whatever it lacks is filled, because a proxy in between may answer in a form of its own."""
+    found = value if isinstance(value, dict) else {}
+
+    def line(name: str) -> str:
+        return plain(item) if isinstance(item := found.get(name), str) else ""
+
+    return Problem(status, line("type").rpartition("/")[2], line("title"), line("detail"), line("hint"))
+
+
+def _audience(value: object) -> tuple[AudienceRef, str | None]:
+    found = fields.table(value, "audiences")
+    ref = AudienceRef(fields.identifier(found, "owner"), fields.identifier(found, "name"))
+    return ref, fields.optional_text(found, "version")
+
+
+def _enum(kind: type[E], found: Mapping[str, Any]) -> E:
+    try:
+        return kind(fields.text(found, "state"))
+    except ValueError:
+        raise OddAnswer("state") from None

@@ -1,0 +1,217 @@
+"""The room's API as methods that return values. Nothing here decides: `partners.steps` does.
+
+Rules: an answer that carries a receipt is returned only after the receipt was verified against the pinned key; names
+in paths are checked before they are sent.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as quoted
+
+from partners import fields, reports
+from partners.envelopes import SignedEnvelope
+from partners.failure import Failure
+from partners.fields import OddAnswer
+from partners.keys import Identity
+from partners.known_log import About, KnownLog
+from partners.manifest import SignedManifest
+from partners.protocol import PublicKeys
+from partners.receipts import Receipt
+from partners.reports import Report
+from partners.request import Request
+from partners.room import answers, upload
+from partners.room.answers import Collaboration, Ledger, Quote, RoomFacts, Version
+from partners.room.connection import Connection
+from partners.room.upload import Progress
+from partners.transparency.encoding import encode_base64
+from policies import agreement as agreements
+from policies import canonical
+from policies.agreement import Agreement
+from policies.question import NAME
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 5.0
+"""A version is asked for again after 0.1 s, then 1.5 times as long each time, at most 5 s."""
+
+
+class NotAName(Failure):
+    """Something that stands for a name and is none."""
+
+
+class Room:
+    """A room. `log` verifies its receipts; None before this partner joined, when nothing comes with a receipt."""
+
+    def __init__(
+        self, connection: Connection, log: KnownLog | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._connection = connection
+        self._log = log
+        self._sleep = sleep
+
+    @property
+    def url(self) -> str:
+        return self._connection.url
+
+    @property
+    def log(self) -> KnownLog:
+        assert self._log is not None, "a room that was joined has a pinned log"
+        return self._log
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def facts(self) -> RoomFacts:
+        """What the room says of itself; anybody may ask."""
+        return answers.room_facts(self._connection.get("/v1/room", signed_in=False))
+
+    def join(self, code: str, identity: Identity) -> str:
+        """Registers the public keys under a one-time code; the name that the operator gave this partner."""
+        claim = {
+            "code": code,
+            "signing_key": encode_base64(identity.public.signing),
+            "sealing_key": encode_base64(identity.public.sealing),
+        }
+        signature = identity.sign("join/v1", canonical.dumps(claim))
+        body = {**claim, "signature": encode_base64(signature)}
+        return fields.identifier(
+            fields.table(self._connection.post("/v1/join", body, signed_in=False), "join"), "partner"
+        )
+
+    def keys_of(self, partner: str) -> PublicKeys:
+        """The public keys that the room has for a partner: to be compared before they are trusted."""
+        return fields.public_keys(fields.table(self._connection.get(f"/v1/partners/{_part(partner)}"), "partner"))
+
+    def propose(self, proposed: Agreement, signature: bytes) -> Collaboration:
+        body = {"agreement": agreements.to_json(proposed), "signature": encode_base64(signature)}
+        return answers.collaboration(self._connection.post("/v1/collaborations", body))
+
+    def collaborations(self) -> tuple[Collaboration, ...]:
+        found = fields.table(self._connection.get("/v1/collaborations"), "collaborations")
+        return tuple(answers.collaboration(item) for item in fields.items(found, "collaborations"))
+
+    def collaboration(self, identifier: str) -> Collaboration:
+        return answers.collaboration(self._connection.get(_collaboration(identifier)))
+
+    def agreement(self, identifier: str) -> bytes:
+        """The exact bytes that the partners sign."""
+        return self._connection.send("GET", f"{_collaboration(identifier)}/agreement").content
+
+    def sign(self, identifier: str, signature: bytes) -> Collaboration:
+        body = {"signature": encode_base64(signature)}
+        return answers.collaboration(self._connection.post(f"{_collaboration(identifier)}/signatures", body))
+
+    def send_envelope(self, signed: SignedEnvelope) -> None:
+        path = f"{_collaboration(signed.envelope.collaboration)}/envelopes"
+        self._connection.send("POST", path, json=signed.to_json())
+
+    def envelopes(self, identifier: str) -> tuple[SignedEnvelope, ...]:
+        """The sealed secrets that are addressed to this partner, nothing of them verified."""
+        found = fields.table(self._connection.get(f"{_collaboration(identifier)}/envelopes"), "envelopes")
+        return tuple(SignedEnvelope.from_json(item) for item in fields.items(found, "envelopes"))
+
+    def begin_upload(self, length: int) -> str:
+        return upload.create(self._connection, length)
+
+    def uploaded(self, identifier: str, length: int) -> int | None:
+        """How many bytes of an upload the room has; None where it does not know it."""
+        return upload.offset(self._connection, _part(identifier), length)
+
+    def upload(self, identifier: str, path: Path, progress: Progress) -> None:
+        """Sends what the room lacks of the file."""
+        upload.send(self._connection, _part(identifier), path, progress, self._sleep)
+
+    def create_version(self, signed: SignedManifest, uploaded: str) -> Version:
+        """Hands an uploaded file over to be checked and published, as what its manifest says."""
+        body = {**signed.to_json(), "upload": uploaded}
+        manifest = signed.manifest
+        path = _versions(manifest.collaboration, manifest.audience)
+        return self._verified(answers.version(self._connection.post(path, body)), manifest.collaboration)
+
+    def version_of(self, collaboration: str, audience: str, manifest_sha256: str) -> Version | None:
+        """The version that was made from this very manifest, if the room has it."""
+        found = self._connection.get(_versions(collaboration, audience), {"sha256": manifest_sha256})
+        listed = [answers.version(item) for item in fields.items(fields.table(found, "versions"), "versions")]
+        return self._verified(listed[0], collaboration) if listed else None
+
+    def version(self, collaboration: str, audience: str, identifier: str) -> Version:
+        path = f"{_versions(collaboration, audience)}/{_part(identifier)}"
+        return self._verified(answers.version(self._connection.get(path)), collaboration)
+
+    def settled_version(
+        self, collaboration: str, audience: str, identifier: str, progress: Callable[[int], None]
+    ) -> Version:
+        """Waits until a version is published or refused. `progress` is told the percents of its check."""
+        wait = FIRST_WAIT_SECONDS
+        while not (found := self.version(collaboration, audience, identifier)).state.settled:
+            progress(found.progress)
+            self._sleep(wait)
+            wait = min(wait * 1.5, LONGEST_WAIT_SECONDS)
+        progress(100)
+        return found
+
+    def ask(self, collaboration: str, request: Request) -> Report:
+        """Asks for a report. A refusal by policy is a report too."""
+        body = {**request.to_json(), "dry_run": False}
+        return self._report(self._connection.post(f"{_collaboration(collaboration)}/reports", body))
+
+    def quote(self, collaboration: str, request: Request) -> Quote:
+        """What asking would cost now; nothing is measured or charged."""
+        body = {**request.to_json(), "dry_run": True}
+        return answers.quote(self._connection.post(f"{_collaboration(collaboration)}/reports", body))
+
+    def reports(self, collaboration: str) -> tuple[Report, ...]:
+        """The reports of a collaboration without their figures."""
+        found = fields.table(self._connection.get(f"{_collaboration(collaboration)}/reports"), "reports")
+        return tuple(reports.read_report(item) for item in fields.items(found, "reports"))
+
+    def report(self, identifier: str) -> Report:
+        """A stored report; reading it is free."""
+        found = self._report(self._connection.get(f"/v1/reports/{_part(identifier)}"))
+        if found.id != identifier:
+            raise OddAnswer("id")
+        return found
+
+    def grant(self, grant: Mapping[str, Any], signature: bytes) -> Receipt:
+        """Books a signed grant; its receipt."""
+        answer = self._connection.post("/v1/grants", {"grant": dict(grant), "signature": encode_base64(signature)})
+        receipt = answers.receipt(fields.table(answer, "grant"))
+        if receipt is None:
+            raise OddAnswer("receipt")
+        self.log.check(receipt, About("budget", None, ("serial", grant["serial"])))
+        return receipt
+
+    def ledger(self) -> Ledger:
+        return answers.ledger(self._connection.get("/v1/ledger"))
+
+    def newest_checkpoint(self) -> bytes:
+        """The log's signed checkpoint, unverified."""
+        return self._connection.send("GET", "/v1/log/checkpoint", signed_in=False).content
+
+    def _report(self, value: object) -> Report:
+        report = reports.read_report(value)
+        if report.receipt is None or report.id is None:
+            raise OddAnswer("id, receipt")
+        self.log.check(report.receipt, About("decision", report.collaboration, ("report", report.id)))
+        return report
+
+    def _verified(self, version: Version, collaboration: str) -> Version:
+        if version.receipt is not None:
+            self.log.check(version.receipt, About("audience", collaboration))
+        return version
+
+
+def _part(name: str) -> str:
+    """A name as a part of a path. Raises `NotAName` for what could lead elsewhere."""
+    if not NAME.fullmatch(name):
+        raise NotAName("a name or an id has 1 to 64 letters, digits, - and _; `cleanroom-partner status` lists yours")
+    return quoted(name, safe="")
+
+
+def _collaboration(identifier: str) -> str:
+    return f"/v1/collaborations/{_part(identifier)}"
+
+
+def _versions(collaboration: str, audience: str) -> str:
+    return f"{_collaboration(collaboration)}/audiences/{_part(audience)}/versions"

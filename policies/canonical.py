@@ -1,0 +1,55 @@
+"""Canonical JSON: one value, one spelling, so that signatures and hashes mean the same bytes everywhere.
+
+Rules: keys sorted by code point, no insignificant white space, UTF-8 without escapes beyond what JSON demands, integers
+only (a float has no single spelling), no duplicate keys. `loads` accepts nothing that `dumps` would not write.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+
+class NotCanonical(ValueError):
+    """The bytes or the value have no canonical form; the message is safe to print."""
+
+
+def dumps(value: object) -> bytes:
+    """The canonical bytes of a JSON value made of None, bool, int, str, sequences and mappings with text keys."""
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def loads(data: bytes) -> Any:
+    """The value of canonical bytes. Raises `NotCanonical` when they are not exactly what `dumps` writes."""
+    try:
+        value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_unique)
+        same = dumps(value) == data
+    except (UnicodeError, RecursionError, json.JSONDecodeError):
+        raise NotCanonical("not JSON in UTF-8") from None
+    if not same:
+        raise NotCanonical("JSON, but not in canonical form: keys sorted, no white space, UTF-8 unescaped")
+    return value
+
+
+def _refuse_floats(value: object) -> None:
+    if isinstance(value, float):
+        raise NotCanonical("a float has no canonical form; write integers or text")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise NotCanonical("a key of an object must be text")
+            _refuse_floats(item)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            _refuse_floats(item)
+
+
+def _no_float(_: str) -> NoReturn:
+    raise NotCanonical("a float has no canonical form; write integers or text")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise NotCanonical("an object names the same key twice")
+    return value

@@ -1,0 +1,104 @@
+"""A decision of the gate is a value: `Release`, `Refuse`; within a release a figure is shown or withheld.
+
+Rules: a refusal comes from public facts only (agreement, purpose, roles, budget), never from data. Withheld figures
+have one code and one shape, whatever the cause. Reason codes are stable: reports, the log and the docs use them.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from policies.cells import Value
+
+
+class Reason(Enum):
+    """Why a question was refused. The value is the code; `RULES` says what it means and what would pass."""
+
+    NOT_OPEN = "agreement_not_open"
+    KIND = "kind_not_agreed"
+    PURPOSE = "purpose_not_agreed"
+    AUDIENCE = "audience_not_agreed"
+    COLUMN = "column_not_agreed"
+    OWN_MEASURE = "own_measure"
+    NO_COMMON_KEY = "no_common_key"
+    TOO_MANY_CELLS = "too_many_cells"
+    NOT_PUBLISHED = "audience_not_published"
+    BUDGET = "budget_spent"
+    OUTSIDE = "question_outside_agreement"
+
+
+RULES: dict[Reason, str] = {
+    Reason.NOT_OPEN: "The agreement is open once every partner has signed it. Sign it, or wait for the others.",
+    Reason.KIND: "This kind of report is not in everybody's terms. Ask for a kind that the agreement lists.",
+    Reason.PURPOSE: "This purpose is not in everybody's terms. Ask with a purpose that the agreement lists.",
+    Reason.AUDIENCE: "The question names an audience that is not in the agreement.",
+    Reason.COLUMN: "The question names a column, or a value of one, that is not in everybody's terms.",
+    Reason.OWN_MEASURE: "A requester cannot sum a measure that it supplied itself: chosen amounts spell out who is in.",
+    Reason.NO_COMMON_KEY: "Two audiences of the question have no match key in common, so nobody could be matched.",
+    Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
+    Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
+    Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",
+    Reason.OUTSIDE: "The question is not one that this kind of report can ask.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The answer to a question that the rules do not admit. `about` is what it concerns: a partner or a column."""
+
+    reason: Reason
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of a release. `value` in people, or in the measure's own unit; None when withheld, as is `margin95`.
+
+    `at_least`: the total leaves out what was withheld, so the true figure may be larger (threshold mode).
+    """
+
+    by: tuple[tuple[str, Value], ...]
+    measure: str
+    value: Decimal | None
+    margin95: Decimal | None
+    at_least: bool = False
+
+    @property
+    def withheld(self) -> bool:
+        return self.value is None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What left the room for one question: its cells and every total over them."""
+
+    figures: tuple[Figure, ...]
+
+
+def to_json(release: Release) -> list[Any]:
+    """A release as it is stored and committed to: decimals as text, so that nothing is lost."""
+    return [
+        [
+            [list(pair) for pair in figure.by],
+            figure.measure,
+            None if figure.value is None else str(figure.value),
+            None if figure.margin95 is None else str(figure.margin95),
+            figure.at_least,
+        ]
+        for figure in release.figures
+    ]
+
+
+def from_json(stored: list[Any]) -> Release:
+    """The inverse of `to_json`."""
+    return Release(
+        tuple(
+            Figure(tuple((name, value) for name, value in by), measure, _decimal(value), _decimal(margin), at_least)
+            for by, measure, value, margin, at_least in stored
+        )
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

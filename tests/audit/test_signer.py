@@ -1,0 +1,106 @@
+"""The signer signs what extends what it signed, and nothing else."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from cleanroom.audit.signer import Signer, SignerRefused, create
+from partners.transparency.checkpoint import open_checkpoint
+from partners.transparency.merkle import consistency_proof, leaf_hash, nodes_of, root
+from tests.audit.rooms import ORIGIN
+
+NODE = nodes_of([leaf_hash(b"%d" % number) for number in range(20)])
+OTHER = nodes_of([leaf_hash(b"other %d" % number) for number in range(20)])
+
+
+def test_signs_a_growing_log_and_remembers(tmp_path: Path) -> None:
+    signer = create(tmp_path / "keys", ORIGIN)
+    assert signer.last().size == 0
+    old = 0
+    for size in (1, 2, 7, 7, 20):
+        note = Signer(tmp_path / "keys").sign(size, root(size, NODE), consistency_proof(old, size, NODE))
+        checkpoint = open_checkpoint(note, signer.verifier)
+        assert (checkpoint.origin, checkpoint.size, checkpoint.root) == (ORIGIN, size, root(size, NODE))
+        assert signer.last() == checkpoint
+        old = size
+
+
+@pytest.mark.parametrize(
+    ("size", "digest", "proof", "why"),
+    [
+        (6, root(6, NODE), (), "shorter"),
+        (0, root(0, NODE), (), "shorter"),
+        (7, root(7, OTHER), (), "does not extend"),
+        (9, root(9, NODE), (), "does not extend"),
+        (9, root(9, OTHER), consistency_proof(7, 9, OTHER), "does not extend"),
+        (9, root(9, NODE), consistency_proof(6, 9, NODE), "does not extend"),
+        (9, root(9, OTHER), consistency_proof(7, 9, NODE), "does not extend"),
+        (9, b"", consistency_proof(7, 9, NODE), "does not extend"),
+    ],
+)
+def test_refuses(tmp_path: Path, size: int, digest: bytes, proof: tuple[bytes, ...], why: str) -> None:
+    signer = create(tmp_path, ORIGIN)
+    signer.sign(7, root(7, NODE), ())
+    before = (tmp_path / "log.state").read_bytes()
+    with pytest.raises(SignerRefused, match=why):
+        signer.sign(size, digest, proof)
+    assert (tmp_path / "log.state").read_bytes() == before
+
+
+def test_never_signs_an_empty_log(tmp_path: Path) -> None:
+    with pytest.raises(SignerRefused, match="shorter"):
+        create(tmp_path, ORIGIN).sign(0, root(0, NODE), ())
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    create(folder, ORIGIN).sign(1, root(1, NODE), ())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for name in ("log.key", "log.state"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    (folder / "log.key").chmod(0o640)
+    with pytest.raises(SignerRefused, match="other users can read"):
+        Signer(folder)
+
+
+def test_keys_differ_and_stay(tmp_path: Path) -> None:
+    first = create(tmp_path / "a", ORIGIN)
+    assert first.verifier != create(tmp_path / "b", ORIGIN).verifier
+    with pytest.raises(SignerRefused, match="already"):
+        create(tmp_path / "a", ORIGIN)
+    assert Signer(tmp_path / "a").verifier == first.verifier
+
+
+def test_a_lost_or_damaged_file_is_not_replaced(tmp_path: Path) -> None:
+    create(tmp_path, ORIGIN).sign(3, root(3, NODE), ())
+    key, state = (tmp_path / "log.key").read_bytes(), (tmp_path / "log.state").read_bytes()
+    signer = Signer(tmp_path)
+
+    (tmp_path / "log.state").unlink()
+    with pytest.raises(SignerRefused, match="state is missing"):
+        signer.sign(4, root(4, NODE), consistency_proof(3, 4, NODE))
+    for damaged in (b"", b"\xff", state[:-1], state.replace(b"3", b"03", 1)):
+        (tmp_path / "log.state").write_bytes(damaged)
+        with pytest.raises(SignerRefused, match="state is damaged"):
+            signer.last()
+    (tmp_path / "log.state").write_bytes(state.replace(b"room", b"shop"))
+    with pytest.raises(SignerRefused, match="another log"):
+        signer.last()
+
+    (tmp_path / "log.state").write_bytes(state)
+    for damaged in (b"", b"\xff", key[:-2], key.replace(b"room", b"shop")):
+        (tmp_path / "log.key").write_bytes(damaged)
+        with pytest.raises(SignerRefused, match="key is damaged"):
+            Signer(tmp_path)
+    (tmp_path / "log.key").unlink()
+    with pytest.raises(SignerRefused, match="no log key"):
+        Signer(tmp_path)
+    with pytest.raises(SignerRefused, match="restore the key"):
+        create(tmp_path, ORIGIN)
+
+
+def test_creation_that_was_cut_off_starts_again(tmp_path: Path) -> None:
+    create(tmp_path, ORIGIN)
+    (tmp_path / "log.key").unlink()
+    assert create(tmp_path, ORIGIN).last().size == 0

@@ -1,0 +1,61 @@
+"""The vector of the log's formats: a key from fixed bytes and 300 fixed entries give these very bytes.
+
+Key and checkpoint are given with the formats' description; the tiles below are computed here from the entries alone.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+from cleanroom.audit.signer import Signer
+from partners.transparency.checkpoint import Checkpoint
+from partners.transparency.merkle import EMPTY_ROOT, leaf_hash, nodes_of, root
+from partners.transparency.note import SigningKey
+from tests.audit.rooms import Room, make_room
+from tests.audit.test_merkle import naive_root
+
+KEY = SigningKey("room.example/audit-v1", bytes(range(32)))
+VKEY = "room.example/audit-v1+2bca130e+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+CHECKPOINT = """\
+room.example/audit-v1
+300
+LExmXcfXTcQ0FVOLGJzrSk6Fu1ju36gM6diMJ1T0860=
+
+— room.example/audit-v1 K8oTDuVlYEcCzCRzjQ2LR8hF46Ef/dbxSEmfk0mRGc2Yl+BRY8jOKcHV61RkoRrAmhu4vB/67eSXHD/hYvBWYhax/Qw=
+"""
+ENTRIES = [b'{"seq":%d,"type":"decision"}' % seq for seq in range(300)]
+
+
+def test_key_and_checkpoint() -> None:
+    assert str(KEY.verifier) == VKEY
+    node = nodes_of([leaf_hash(entry) for entry in ENTRIES])
+    assert KEY.sign(Checkpoint(KEY.name, 300, root(300, node)).text()).decode() == CHECKPOINT
+
+
+def test_the_published_files(tmp_path: Path) -> None:
+    room = vector_room(tmp_path)
+    assert room.publish().decode() == CHECKPOINT
+    leaves = [sha256(b"\x00" + entry).digest() for entry in ENTRIES]
+    assert room.files() == {
+        "checkpoint": CHECKPOINT.encode(),
+        "tile/0/000": b"".join(leaves[:256]),
+        "tile/0/001.p/44": b"".join(leaves[256:]),
+        "tile/1/000.p/1": naive_root(leaves[:256]),
+        "tile/entries/000": b"".join(len(entry).to_bytes(2, "big") + entry for entry in ENTRIES[:256]),
+        "tile/entries/001.p/44": b"".join(len(entry).to_bytes(2, "big") + entry for entry in ENTRIES[256:]),
+    }
+
+
+def vector_room(folder: Path) -> Room:
+    """A room with the vector's key and entries; the entries are not of the room's own form, so they go in as rows."""
+    room = make_room(folder, 0)
+    (room.keys / "log.key").write_text(f"{KEY.secret_text()}\n")
+    (room.keys / "log.state").write_text(Checkpoint(KEY.name, 0, EMPTY_ROOT).text())
+    assert Signer(room.keys).verifier == KEY.verifier
+    node = nodes_of([leaf_hash(entry) for entry in ENTRIES])
+    with room.connection() as connection, connection:
+        rows = [(seq, entry, b"", None) for seq, entry in enumerate(ENTRIES)]
+        connection.executemany("INSERT INTO log_entries VALUES (?, ?, ?, ?)", rows)
+        for level in range(9):
+            hashes = [(level, number, node(level, number)) for number in range(300 >> level)]
+            connection.executemany("INSERT INTO log_nodes VALUES (?, ?, ?)", hashes)
+    return room

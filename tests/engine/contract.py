@@ -1,0 +1,219 @@
+"""The contract of `cleanroom.engine.interface`, run against every engine: subclass it and say how to make an engine."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanroom.engine.interface import Engine, NotPublished, Staged
+from cleanroom.engine.sealed import open_sealed
+from policies.agreement import Attribute, Audience, Measure
+from policies.cells import cells
+from policies.disclose import Measured
+from policies.purpose import Purpose
+from policies.question import AudienceRef, ColumnRef, Is, Matched, Not, Question
+from tests import worlds
+from tests.engine import model
+from tests.worlds import DAY, Row, World
+
+A, B, C = AudienceRef("ada", "main"), AudienceRef("bea", "main"), AudienceRef("cid", "main")
+COLOUR, SPEND = ColumnRef(B, "colour"), ColumnRef(B, "spend")
+_numbers = count()
+
+
+class EngineContract:
+    """Every test takes a fresh engine from `engine`, a folder for staging from `tmp_path`."""
+
+    def engine(self, folder: Path) -> Engine:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def room(self, tmp_path: Path) -> "Room":
+        return Room(self.engine(tmp_path / "data"), tmp_path)
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.randoms(use_true_random=False))
+    def test_it_agrees_with_the_naive_model(self, tmp_path_factory: pytest.TempPathFactory, random: Random) -> None:
+        folder = tmp_path_factory.mktemp("world")
+        room = Room(self.engine(folder / "data"), folder)
+        world = worlds.random_world(random, outside_bounds=True)
+        with patch.object(os, "fsync"):  # hundreds of files, none of which has to outlive a power cut
+            versions = room.publish(world)
+        for _ in range(8):
+            question = worlds.random_question(random, world, admitted=False)
+            assert room.measure(question, world, versions) == _expected(question, world)
+
+    def test_the_first_key_in_the_agreements_order_wins(self, room: "Room") -> None:
+        one = Row({"email": b"e" * 16, "phone": b"p" * 16}, {}, {})
+        by_email = Row({"email": b"e" * 16}, {"colour": "red"}, {})
+        by_phone = Row({"phone": b"p" * 16}, {"colour": "green"}, {})
+        for match_keys, red in ((("email", "phone"), 1), (("phone", "email"), 0)):
+            world = _world((one,), (by_email, by_phone), match_keys)
+            measured = room.measure(_question(by=(COLOUR,)), world, room.publish(world))
+            # red, green, other, unknown, unmatched
+            assert measured.counts == (red, 1 - red, 0, 0, 0)
+
+    def test_a_partner_who_does_not_take_part_leaves_the_match_to_the_next_key(self, room: "Room") -> None:
+        one = Row({"email": b"e" * 16, "phone": b"p" * 16}, {}, {})
+        refuses = Row({"email": b"e" * 16}, {"colour": "red"}, {}, consent=Purpose.ACTIVATION.bit)
+        agrees = Row({"phone": b"p" * 16}, {"colour": "green"}, {})
+        world = _world((one,), (refuses, agrees), ("email", "phone"))
+        assert room.measure(_question(by=(COLOUR,)), world, room.publish(world)).counts == (0, 1, 0, 0, 0)
+
+    def test_not_is_the_exact_complement_and_counts_the_unmatched(self, room: "Room") -> None:
+        matched, alone = Row({"email": b"e" * 16}, {}, {}), Row({"email": b"f" * 16}, {}, {})
+        world = _world((matched, alone), (Row({"email": b"e" * 16}, {"colour": "red"}, {}),), ("email",))
+        versions = room.publish(world)
+        red = Is(COLOUR, frozenset({"red"}))
+        assert room.measure(_question(where=red), world, versions).counts == (1,)
+        assert room.measure(_question(where=Not(red)), world, versions).counts == (1,)
+
+    def test_consent_holds_on_its_last_day(self, room: "Room") -> None:
+        rows = tuple(Row({"email": bytes([day]) * 16}, {}, {}, expires=DAY.replace(day=day)) for day in (13, 14, 15))
+        world = _world(rows, (), ("email",))
+        assert room.measure(_question(), world, room.publish(world)).counts == (2,)
+
+    def test_a_token_of_zeros_is_a_token_and_a_missing_one_is_not(self, room: "Room") -> None:
+        rows = (Row({"email": bytes(16), "phone": b"p" * 16}, {}, {}), Row({"phone": b"q" * 16}, {}, {}))
+        for partner, matched in ((Row({"email": bytes(16)}, {"colour": "red"}, {}), 1), (rows[1], 1)):
+            world = _world(rows, (Row(partner.tokens, {"colour": "red"}, {}),), ("email", "phone"))
+            measured = room.measure(_question(where=Matched(B)), world, room.publish(world))
+            assert measured.counts == (matched,)
+
+    def test_sums_are_exact_beyond_2_to_the_63(self, room: "Room") -> None:
+        # 20 people, but as many units as ten million of them: the bounds reach over what a double holds exactly.
+        amounts = [10**12 - number for number in range(20)]
+        rows = tuple(Row({"email": bytes([n]) * 16}, {"colour": "red"}, {"spend": amounts[n]}) for n in range(20))
+        world = _world((), rows, ("email",))
+        question = Question(B, None, (), (SPEND,), Purpose.INSIGHTS)
+        assert room.measure(question, world, room.publish(world)).sums[SPEND] == (sum(amounts),)
+
+    def test_a_withdrawn_row_is_absent(self, room: "Room") -> None:
+        rows = tuple(Row({"email": bytes([n]) * 16}, {}, {}) for n in range(3))
+        world = replace(_world(rows, (), ("email",)), withdrawn={A: frozenset({0, 2}), B: frozenset()})
+        assert room.measure(_question(), world, room.publish(world)).counts == (1,)
+
+    def test_versions_published_one_after_the_other_are_linked_both_ways(self, room: "Room") -> None:
+        row = Row({"email": b"e" * 16}, {"colour": "red"}, {})
+        world = _world((row,), (row,), ("email",))
+        versions = room.publish(world)
+        assert room.measure(_question(where=Matched(B)), world, versions).counts == (1,)
+        back = Question(B, Matched(A), (), (), Purpose.INSIGHTS)
+        assert room.measure(back, world, versions).counts == (1,)
+
+    def test_a_new_version_leaves_the_older_one_as_it_was(self, room: "Room") -> None:
+        first = _world(
+            (Row({"email": b"e" * 16}, {}, {}),), (Row({"email": b"e" * 16}, {"colour": "red"}, {}),), ("email",)
+        )
+        older = room.publish(first)
+        second = _world(first.rows[A] * 0, first.rows[B], ("email",))
+        newer = {**older, A: room.stage_and_publish(second, A, (older[B],))}
+        question = _question(where=Matched(B))
+        assert room.measure(question, second, newer).counts == (0,)
+        assert room.measure(question, first, older).counts == (1,)
+        room.engine.retire(older[A])
+        assert room.measure(question, second, newer).counts == (0,)
+
+    def test_a_retired_version_is_not_measured(self, room: "Room") -> None:
+        world = _world((), (), ("email",))
+        versions = room.publish(world)
+        room.engine.retire(versions[B])
+        room.engine.retire(versions[B])
+        assert room.measure(_question(), world, versions).counts == (0,)
+        with pytest.raises(NotPublished):
+            room.measure(_question(where=Matched(B)), world, versions)
+
+    def test_an_audience_without_a_version_is_not_measured(self, room: "Room") -> None:
+        world = _world((), (), ("email",))
+        with pytest.raises(NotPublished):
+            room.measure(_question(), world, {})
+
+    def test_versions_that_are_not_linked_are_not_measured_until_they_are(self, room: "Room") -> None:
+        row = Row({"email": b"e" * 16}, {"colour": "red"}, {})
+        world = _world((row,), (row,), ("email",))
+        versions = {ref: room.stage_and_publish(world, ref, ()) for ref in (A, B)}
+        with pytest.raises(NotPublished):
+            room.measure(_question(where=Matched(B)), world, versions)
+        room.engine.publish(Staged(versions[A], room.folder / "gone", (versions[B],)))
+        assert room.measure(_question(where=Matched(B)), world, versions).counts == (1,)
+
+    def test_two_epochs_never_meet(self, room: "Room") -> None:
+        world = _world((), (), ("email",))
+        older = room.stage_and_publish(world, A, ())
+        with pytest.raises(ValueError, match="epochs"):
+            room.stage_and_publish(world, B, (older,), epoch=2)
+
+    def test_a_version_of_another_agreement_is_refused(self, room: "Room") -> None:
+        world = _world((), (), ("email",))
+        versions = room.publish(world)
+        changed = worlds.agreement(
+            [_audience(A, ("email",)), _audience(B, ("email",), values=("green", "red"))], ("email",)
+        )
+        other = World(changed, world.rows, world.withdrawn)
+        with pytest.raises(ValueError, match="another agreement"):
+            room.measure(_question(by=(COLOUR,)), other, versions)
+
+
+class Room:
+    """An engine, with what a test says about it in terms of worlds."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
+
+    def publish(self, world: World) -> dict[AudienceRef, str]:
+        versions: dict[AudienceRef, str] = {}
+        for audience in world.agreement.audiences:
+            versions[audience.ref] = self.stage_and_publish(world, audience.ref, tuple(versions.values()))
+        return versions
+
+    def stage_and_publish(self, world: World, ref: AudienceRef, against: tuple[str, ...], epoch: int = 1) -> str:
+        version = f"v{next(_numbers)}"
+        audience = world.agreement.audience(ref)
+        assert audience is not None
+        folder = worlds.stage(self.folder / "staged" / version, world.agreement.id, audience, world.rows[ref], epoch)
+        self.engine.publish(Staged(version, folder, against))
+        return version
+
+    def measure(self, question: Question, world: World, versions: Mapping[AudienceRef, str]) -> Measured:
+        absent = {
+            versions[ref]: np.array(sorted(rows), np.uint32)
+            for ref, rows in world.withdrawn.items()
+            if rows and ref in versions
+        }
+        return open_sealed(self.engine.measure(question, world.agreement, versions, world.day, absent))
+
+
+def _expected(question: Question, world: World) -> Measured:
+    counts, sums = model.measure(question, world)
+    order = cells(question, world.agreement)
+    assert set(counts) <= set(order), "a person is in no cell of the question"
+    return Measured(
+        tuple(counts[cell] for cell in order),
+        {column: tuple(sums[column][cell] for cell in order) for column in question.sum},
+    )
+
+
+def _question(where: Matched | Is | Not | None = None, by: tuple[ColumnRef, ...] = ()) -> Question:
+    return Question(A, where, by, (), Purpose.INSIGHTS)
+
+
+def _world(people: tuple[Row, ...], partners: tuple[Row, ...], match_keys: tuple[str, ...]) -> World:
+    """Two audiences with a colour, red where a row names none, and a spend."""
+    rows = {
+        ref: tuple(replace(row, attributes={"colour": "red", **row.attributes}) for row in given_rows)
+        for ref, given_rows in ((A, people), (B, partners))
+    }
+    agreement = worlds.agreement([_audience(A, match_keys), _audience(B, match_keys)], match_keys)
+    return World(agreement, rows, {A: frozenset(), B: frozenset()})
+
+
+def _audience(ref: AudienceRef, keys: tuple[str, ...], values: tuple[str, ...] = ("red", "green")) -> Audience:
+    return Audience(ref, keys, (Attribute("colour", values),), (Measure("spend", 0, 10**12, 2),))

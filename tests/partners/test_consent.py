@@ -1,0 +1,54 @@
+from datetime import date
+
+import pytest
+
+from partners.consent import read_date, read_yes_no
+from partners.identifiers import DateOrder
+
+YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "t", "1", "yes", "Y", "oui", "OUI", " yes "])
+def test_yes(text: str) -> None:
+    assert read_yes_no(text) is True
+
+
+@pytest.mark.parametrize("text", ["false", "F", "0", "no", "N", "non", "Non"])
+def test_no(text: str) -> None:
+    assert read_yes_no(text) is False
+
+
+@pytest.mark.parametrize("text", ["", " ", "2", "yes!", "null", "-1", "01", "on", "ouais"])
+def test_anything_else_is_unknown(text: str) -> None:
+    assert read_yes_no(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "day"),
+    [
+        ("2026-03-01", YMD, date(2026, 3, 1)),
+        ("2026-03-01", DMY, date(2026, 3, 1)),
+        ("2026/3/1", MDY, date(2026, 3, 1)),
+        (" 2026.03.01 ", YMD, date(2026, 3, 1)),
+        ("2026-03-01T23:59:59Z", YMD, date(2026, 3, 1)),
+        ("2026-03-01 00:00:00.000000", YMD, date(2026, 3, 1)),
+        ("2026-03-01T10:00:00+02:00", YMD, date(2026, 3, 1)),
+        ("9999-12-31", YMD, date(9999, 12, 31)),
+        ("01/03/2026", DMY, date(2026, 3, 1)),
+        ("01/03/2026", MDY, date(2026, 1, 3)),
+        ("1.3.2026 10:00", DMY, date(2026, 3, 1)),
+        ("01/03/2026", YMD, None),
+        ("31/12/2026", MDY, None),
+        ("2026-02-30", YMD, None),
+        ("2026-03/01", YMD, None),
+        ("26-03-01", YMD, None),
+        ("2026-03-2026", YMD, None),
+        ("0000-01-01", YMD, None),
+        ("2026-03-01 or later", YMD, None),
+        ("٢٠٢٦-٠٣-٠١", YMD, None),
+        ("forever", YMD, None),
+        ("", YMD, None),
+    ],
+)
+def test_dates(text: str, order: DateOrder, day: date | None) -> None:
+    assert read_date(text, order) == day
