@@ -30,7 +30,7 @@ def main() -> None:
     rekeyer = Rekeyer(bytes.fromhex(task.pop("key")))
     try:
         rows = translate(Path(task["file"]), manifest, rekeyer, Path(task["folder"]), limits)
-        answer = {"ok": True, "rows": rows}
+        answer: dict[str, object] = {"ok": True, "rows": rows}
     except Refused as refused:
         answer = {"ok": False, "reason": refused.why.reason.value, "detail": refused.why.detail}
     print(json.dumps(answer), flush=True)

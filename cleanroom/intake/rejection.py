@@ -39,10 +39,10 @@ ADVICE: dict[Rejection, str] = {
     "Sign it with that key.",
     Rejection.WRONG_AUDIENCE: "The manifest is for another collaboration, partner or audience. "
     "Upload it to the one that it names.",
-    Rejection.WRONG_PROTOCOL: "The file was made with another version of the partner protocol than the agreement says, "
+    Rejection.WRONG_PROTOCOL: "The file was made with another version of the protocol than the agreement says, "
     "so nobody would be matched. Install the version that speaks the agreed protocol, and prepare again.",
-    Rejection.WRONG_PROFILE: "The file was made with another e-mail profile than the agreement says, so addresses would "
-    "not match. Prepare again with the agreed profile.",
+    Rejection.WRONG_PROFILE: "The file was made with another e-mail profile than the agreement says, so addresses "
+    "would not match. Prepare again with the agreed profile.",
     Rejection.WRONG_EPOCH: "The file was made with the secret of another epoch. Fetch the current secret, and prepare "
     "again.",
     Rejection.WRONG_SECRET: "The file was made with another secret than the other partners', so nobody would be "
@@ -51,10 +51,10 @@ ADVICE: dict[Rejection, str] = {
     Rejection.TOO_LARGE: "The file is larger than this room takes. Ask the operator, or split the audience.",
     Rejection.SIZE_MISMATCH: "The upload has another length than the manifest says: it was cut off, or it is another "
     "file. Upload the file that the manifest belongs to.",
-    Rejection.HASH_MISMATCH: "The upload is not the file that was signed. Upload the file that the manifest belongs to.",
+    Rejection.HASH_MISMATCH: "The upload is not the file that was signed. Upload the file of this manifest.",
     Rejection.NOT_PARQUET: "The upload is not a whole Parquet file. " + _AGAIN,
-    Rejection.COLUMNS_MISMATCH: "The columns are not exactly those of the agreement. Prepare again with the agreement's "
-    "match keys, attributes and measures.",
+    Rejection.COLUMNS_MISMATCH: "The columns are not exactly those of the agreement. Prepare again with the "
+    "agreement's match keys, attributes and measures.",
     Rejection.ROWS_MISMATCH: "The file has another number of rows than the manifest says. " + _AGAIN,
     Rejection.VALUE_OUTSIDE_DOMAIN: "An attribute has a value that is not in the agreement's code-list, nor `other` or "
     "`unknown`. " + _AGAIN,
@@ -62,8 +62,8 @@ ADVICE: dict[Rejection, str] = {
     Rejection.BAD_CONSENT: "A row lacks its consent or its expiry date. Leave such people out: " + _AGAIN,
     Rejection.ROW_WITHOUT_TOKEN: "A row has no token under any match key, so it could never be matched. " + _AGAIN,
     Rejection.TOKEN_TWICE: "A token stands in two rows, so one person would count twice. " + _AGAIN,
-    Rejection.HOSTILE_OR_BROKEN_FILE: "The file could not be read to its end within the room's limits; it is damaged or "
-    "made to do harm. " + _AGAIN,
+    Rejection.HOSTILE_OR_BROKEN_FILE: "The file could not be read to its end within the room's limits; it is damaged, "
+    "or made to do harm. " + _AGAIN,
 }
 
 

@@ -56,7 +56,7 @@ def run(path: Path, manifest: Manifest, key: bytes, folder: Path, limits: Limits
 
 
 def _environment() -> dict[str, str]:
-    """One thread, and an allocator that reserves no address space ahead, so that the memory limit means what it says."""
+    """One thread, and an allocator that reserves no address space ahead, so that the memory limit is about the file."""
     return {
         "PATH": os.defpath,
         "PYTHONPATH": str(_ROOT),
@@ -79,6 +79,6 @@ def _answer(line: bytes) -> int | Rejected:
             return rows
         case {"ok": False, "reason": str(code), "detail": str(detail), **rest} if not rest:
             reason = next((each for each in Rejection if each.value == code), None)
-            if reason and len(detail) <= _DETAIL_CHARACTERS and (detail.isprintable()):
+            if reason and len(detail) <= _DETAIL_CHARACTERS and detail.isprintable():
                 return Rejected(reason, detail)
     return Rejected(_BROKEN, "its check gave no answer")

@@ -6,6 +6,7 @@ columns of the manifest, never of the file.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _open(file: Any, manifest: Manifest, limits: Limits) -> pq.ParquetFile:
 
 def _check_same(found: Sequence[object], right: Sequence[object], expected: pa.Schema) -> None:
     """Refuses the file at the first column that is not as it should be."""
-    for number, (one, other) in enumerate(zip(found, right, strict=True), start=1):
+    for number, (one, other) in enumerate(zip_longest(found, right), start=1):
         if one != other:
             name = expected.names[number - 1]
             raise Refused(Rejection.COLUMNS_MISMATCH, f"column {number} has to be {name}, of the type in the protocol")

@@ -136,6 +136,9 @@ def _nullable(data: pa.Table, name: str, column: pa.Array) -> pa.Table:
         lambda data: _nullable(data, "attribute.colour", pa.array([1] * len(data), pa.int32())),
         lambda data: _nullable(data, "attribute.colour", pa.array([["red"]] * len(data))),
         lambda data: _nullable(data, "consent", pa.array([{"a": 1}] * len(data))),
+        # Two spellings of one path: the nested column `colour` of `attribute`.
+        lambda data: data.set_column(2, "attribute", pa.array([{"colour": "red"}] * len(data))),
+        lambda data: data.set_column(2, "attribute", pa.array([{"colour": "red", "size": "red"}] * len(data))),
         lambda data: _nullable(data, "consent", pa.array([{"a": 1, "b": 2}] * len(data))),
     ],
 )

@@ -57,29 +57,27 @@ def write(path: Path, data: pa.Table, **options: Any) -> Path:
 def manifest_of(path: Path, rows: int, **changes: Any) -> Manifest:
     """The manifest that `prepare` would write for this file."""
     data = path.read_bytes()
-    return Manifest(
-        **{
-            "collaboration": EXPECTED.agreement.id,
-            "partner": REF.owner,
-            "audience": REF.name,
-            "epoch": 1,
-            "previous": None,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "bytes": len(data),
-            "rows": rows,
-            "keys": AUDIENCE.keys,
-            "attributes": AUDIENCE.attributes,
-            "measures": AUDIENCE.measures,
-            "expires_column": True,
-            "protocol": 1,
-            "email_profile": "uid2",
-            "key_check": EXPECTED.key_check,
-            "phone_metadata": "9.0.0",
-            "created": "2026-03-01T09:30:00Z",
-            "expires": None,
-        }
-        | changes
+    honest = Manifest(
+        collaboration=EXPECTED.agreement.id,
+        partner=REF.owner,
+        audience=REF.name,
+        epoch=1,
+        previous=None,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        rows=rows,
+        keys=AUDIENCE.keys,
+        attributes=AUDIENCE.attributes,
+        measures=AUDIENCE.measures,
+        expires_column=True,
+        protocol=1,
+        email_profile="uid2",
+        key_check=EXPECTED.key_check,
+        phone_metadata="9.0.0",
+        created="2026-03-01T09:30:00Z",
+        expires=None,
     )
+    return replace(honest, **changes)
 
 
 def signed(path: Path, rows: int = len(ROWS), **changes: Any) -> SignedManifest:
