@@ -16,7 +16,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from partners import fields, files, keys
 from partners.failure import Failure
@@ -128,7 +128,7 @@ class Home:
 
     def confirmed(self) -> dict[str, PublicKeys]:
         """The keys of each partner whose fingerprint was compared."""
-        found = self._read("confirmed.json") or {}
+        found = self._read("confirmed.json", {})
         try:
             return {name: fields.public_keys(fields.table(entry, name)) for name, entry in found.items()}
         except OddAnswer:
@@ -176,7 +176,7 @@ class Home:
         """The highest epoch whose secret was accepted; 0 before the first."""
         name = f"{self._relative(collaboration)}/epoch.json"
         try:
-            return fields.integer(self._read(name) or {"accepted": 0}, "accepted")
+            return fields.integer(self._read(name, {"accepted": 0}), "accepted")
         except OddAnswer:
             raise _damaged(name) from None
 
@@ -198,7 +198,7 @@ class Home:
         (self.path / self._upload(collaboration, sha256)).unlink(missing_ok=True)
 
     def grants(self) -> Grants:
-        found = self._read("grants.json") or {"last": 0, "waiting": None}
+        found = self._read("grants.json", {"last": 0, "waiting": None})
         try:
             if found.get("waiting") is None:
                 return Grants(fields.integer(found, "last"))
@@ -236,9 +236,15 @@ class Home:
         except FileNotFoundError:
             return None
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    @overload
+    def _read(self, name: str) -> dict[str, Any] | None: ...
+
+    @overload
+    def _read(self, name: str, default: dict[str, Any]) -> dict[str, Any]: ...
+
+    def _read(self, name: str, default: dict[str, Any] | None = None) -> dict[str, Any] | None:
         if (data := self._bytes(self.path / name)) is None:
-            return None
+            return default
         try:
             found = json.loads(data)
         except ValueError:

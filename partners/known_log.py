@@ -32,7 +32,7 @@ class About:
 
     subject: str
     collaboration: str | None
-    detail: tuple[str, object] | None = None
+    detail: tuple[str, object]
 
 
 class KnownLog:
@@ -75,7 +75,7 @@ class KnownLog:
             failed = next(each for each in verdict.checks if not each.passed)
             raise LogRefused(f"the room's receipt does not hold ({failed.name}: {failed.detail}); tell the operator")
         body = Body.parse(receipt.body)
-        named = about.detail is None or body.details.get(about.detail[0]) == about.detail[1]
+        named = body.details.get(about.detail[0]) == about.detail[1]
         if body.event.partition(":")[0] != about.subject or body.collaboration != about.collaboration or not named:
             raise LogRefused("the room's receipt is about something else than its answer; tell the operator")
         self._keep(Proof.parse(receipt.proof).checkpoint.encode())

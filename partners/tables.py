@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -48,7 +49,7 @@ def show(report: Report, console: Console) -> None:
     title = f"{report.kind.value} report{f' {plain(report.id)}' if report.id else ''}, asked by {report.asked_by}"
     console.print(Text(f"{title}, {plain(report.date)}, {report.mode.value} mode"))
     for section in sections(report):
-        table = Table(title=Text(section.title), title_justify="left", title_style="bold")
+        table = Table(title=Text(section.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
         for place, column in enumerate(section.columns):
             table.add_column(Text(column), justify="left" if place < section.labels else "right", overflow="fold")
         for row in section.rows:
@@ -89,9 +90,7 @@ def notes(report: Report) -> tuple[str, ...]:
     if not report.released:
         lines.append(f"Refused: {plain(report.explanation or _rule(report.reason))}")
     if any(figure.withheld for figure in report.figures):
-        lines.append(
-            "withheld: too small, empty or unknown; nobody is told which. Ask by fewer attributes, or of more."
-        )
+        lines.append("withheld: too small, empty or unknown; nobody is told which. Ask by fewer attributes.")
     if any(figure.at_least for figure in report.figures):
         lines.append("at least: what is withheld is left out, so the true figure may be larger.")
     if report.released and report.mode is Mode.PRIVATE:
@@ -211,9 +210,9 @@ def _heading(measure: str) -> str:
         case "match_rate":
             return "match rate, %"
         case "sum":
-            return f"sum of {column}, in its unit"
+            return f"sum of\n{column}"
         case "mean":
-            return f"mean of {column}, a person"
+            return f"mean of\n{column}"
     return kind
 
 

@@ -16,11 +16,12 @@ from cleanroom.rehearsal.command import FAILURES, report_failure, stage
 from cleanroom.rehearsal.progress import Progress
 from cleanroom.rehearsal.run import play
 from cleanroom.rehearsal.show import quality, results
+from partners.commands.terminal import console
 
 
 def run(*, check: bool, people: int, seed: int) -> int:
     """Runs the demo; the exit code. With `check` it ends after the last table."""
-    errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
+    errors, out = Console(stderr=True, highlight=False), console()
     with tempfile.TemporaryDirectory(prefix="cleanroom-demo-") as folder:
         try:
             return _demo(Path(folder), out, errors, check=check, size=people, seed=seed)

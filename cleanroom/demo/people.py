@@ -22,6 +22,7 @@ FAMILY = """
     David Bertrand Roux Vincent Fournier Morel Girard André Mercier Dupont Lambert Bonnet François Martinez Legrand
 """.split()  # noqa: SIM905
 DOMAINS = ("gmail.com", "example.com", "example.net", "example.org", "mail.example.com")
+MOBILES = ("60", "61", "62", "63", "65", "66", "67", "68", "73", "75", "76", "77", "78")
 REGIONS = ("Île-de-France", "Nord", "Ouest", "Sud-Ouest", "Sud-Est")
 CUISINES = ("quotidien", "végétarien", "pâtisserie", "monde")
 
@@ -94,7 +95,7 @@ def _person(draw: random.Random, number: int) -> Person:
     given, family = draw.choice(GIVEN), draw.choice(FAMILY)
     domain = draw.choices(DOMAINS, (45, 20, 15, 10, 10))[0]
     local = f"{_ascii(given)}.{_ascii(family)}{number}"
-    phone = f"{draw.choice('67')}{draw.randrange(10_000_000, 99_999_999)}"
+    phone = f"{draw.choice(MOBILES)}{draw.randrange(10_000_000):07d}"
     return Person(given, family, f"{local}@{domain}", phone, draw.choice(REGIONS), draw.random())
 
 

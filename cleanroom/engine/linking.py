@@ -1,8 +1,9 @@
 """Links two audiences under one match key: for each row of one, the row of the other that has the same token.
 
-Rules: whole tokens are compared, all 16 bytes. Sorting and searching goes by the first 8 bytes, because they fit a
-machine word; where several tokens share those bytes, every one of them is tried. A token stands in one row only of an
-audience (intake refuses others), so links are one to one. Arrays throughout, no loop over rows.
+Rules: whole tokens are compared, all 16 bytes. Sorting and searching goes by four of them, so that they and the row's
+number share a machine word and sort in one go; where several tokens share those four, every one of them is tried.
+Tokens are re-keyed, so nobody can choose them to be alike. A token stands in one row only of an audience (intake refuses
+others), so links are one to one. Arrays throughout, no loop over rows.
 """
 
 from dataclasses import dataclass
@@ -15,54 +16,65 @@ from cleanroom.engine.columns import Array
 Links = npt.NDArray[np.int32]
 UNMATCHED = -1
 
+_PREFIX = np.uint64(0xFFFF_FFFF_0000_0000)
+
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """The tokens of one audience under one key, sorted by their first word: both words, and the row of each."""
+    """The tokens of one audience under one key: both words of every row; prefix and row of those that have one,
+
+    ascending by prefix.
+    """
 
     words: npt.NDArray[np.uint64]
-    rows: npt.NDArray[np.int32]
-    total: int
+    prefixes: npt.NDArray[np.uint32]
+    rows: npt.NDArray[np.uint32]
 
 
 def sort(tokens: Array, present: Array) -> Sorted:
     """Sorts the tokens of the rows that have one. `tokens` is rows x 16 bytes, `present` says which have one."""
-    rows = np.flatnonzero(present).astype(np.int32)
-    words = np.ascontiguousarray(tokens[rows]).view(np.uint64)
-    order = np.argsort(words[:, 0])
-    return Sorted(words[order], rows[order], len(present))
+    words = _words(tokens)
+    rows = np.flatnonzero(present).astype(np.uint64)
+    packed = words[rows, 0] & _PREFIX | rows
+    packed.sort()
+    return Sorted(words, (packed >> np.uint64(32)).astype(np.uint32), packed.astype(np.uint32))
 
 
 def link(one: Sorted, other: Sorted) -> tuple[Links, Links]:
     """Per row of `one` the row of `other` with the same token, -1 for none; and the same the other way round."""
-    forward = np.full(one.total, UNMATCHED, np.int32)
-    backward = np.full(other.total, UNMATCHED, np.int32)
-    haystack = np.ascontiguousarray(other.words[:, 0])
-    first = np.searchsorted(haystack, one.words[:, 0])
-    for step in range(_longest_run(haystack)):
-        place = np.minimum(first + step, len(haystack) - 1)
-        same = np.flatnonzero((one.words == other.words[place]).all(axis=1))
-        mine, theirs = one.rows[same], other.rows[place[same]]
-        forward[mine] = theirs
-        backward[theirs] = mine
+    forward = np.full(len(one.words), UNMATCHED, np.int32)
+    backward = np.full(len(other.words), UNMATCHED, np.int32)
+    seeking = np.arange(len(one.rows))
+    place = np.searchsorted(other.prefixes, one.prefixes)
+    while len(seeking):  # as often as the most tokens of `other` that share a prefix, and the first time for nearly all
+        likely = place < len(other.rows)
+        likely[likely] = other.prefixes[place[likely]] == one.prefixes[seeking[likely]]
+        seeking, place = seeking[likely], place[likely]
+        mine, theirs = one.rows[seeking], other.rows[place]
+        same = _equal(one.words[mine], other.words[theirs])
+        forward[mine[same]] = theirs[same]
+        backward[theirs[same]] = mine[same]
+        seeking, place = seeking[~same], place[~same] + 1
     return forward, backward
 
 
 def repeats(tokens: Array, present: Array) -> bool:
     """Whether a token stands in two rows. Needs 16 bytes of memory a row, and more only where first words are equal."""
-    words = np.ascontiguousarray(tokens).view(np.uint64)
+    words = _words(tokens)
     ascending = np.sort(words[:, 0][present])
     shared = ascending[1:][ascending[1:] == ascending[:-1]]
     if not len(shared):
         return False
     suspects = words[np.isin(words[:, 0], shared) & present]
     suspects = suspects[np.lexsort((suspects[:, 1], suspects[:, 0]))]
-    return bool((suspects[1:] == suspects[:-1]).all(axis=1).any())
+    return bool(_equal(suspects[1:], suspects[:-1]).any())
 
 
-def _longest_run(ascending: npt.NDArray[np.uint64]) -> int:
-    """The most times that one value occurs; 0 for an empty array. Nearly always 1."""
-    if not len(ascending):
-        return 0
-    starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
-    return int(np.diff(starts, append=len(ascending)).max())
+def _words(tokens: Array) -> npt.NDArray[np.uint64]:
+    """Tokens as two machine words each; a view, also of a mapped file."""
+    return np.ascontiguousarray(tokens).view(np.uint64)
+
+
+def _equal(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    equal: npt.NDArray[np.bool_] = (one[:, 0] == other[:, 0]) & (one[:, 1] == other[:, 1])
+    return equal

@@ -24,6 +24,7 @@ from cleanroom.rehearsal.show import quality, results
 from cleanroom.settings import beside
 from cleanroom.setup import SetupFailed
 from partners import files
+from partners.commands.terminal import console
 
 ROOM = "rehearsal.local"
 
@@ -34,7 +35,7 @@ FAILURES = (StepFailed, BadScenario, SetupFailed, NotReady)
 
 def run(path: Path, json_file: Path | None, keep: Path | None) -> int:
     """Rehearses the scenario at `path`; the exit code."""
-    errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
+    errors, out = Console(stderr=True, highlight=False), console()
     try:
         scenario = scenarios.load(path)
         with stage(keep) as (workspace, room), Progress(errors) as progress:

@@ -1,4 +1,4 @@
-"""The front page and the readable API description.
+"""The front page, the readable API description, and what each problem means.
 
 Rules: public facts only, the same for everybody. The language is `?lang=`, else what the browser asks for, else
 English.
@@ -7,6 +7,7 @@ English.
 from flask import Blueprint, current_app, render_template, request, url_for
 
 from cleanroom.api.context import room
+from cleanroom.api.problems import Problem, fail
 from cleanroom.web.texts import LANGUAGES, TEXTS
 
 blueprint = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
@@ -43,6 +44,21 @@ def api() -> str:
         text=TEXTS[_language()],
         language=_language(),
         routes=routes,
+        stylesheet=url_for("pages.static", filename="style.css"),
+    )
+
+
+@blueprint.get("/problems/<code>")
+def problem(code: str) -> str:
+    """What a problem of the API means: the page that its `type` points to."""
+    found = next((each for each in Problem if each.code == code), None)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return render_template(
+        "problem.html",
+        text=TEXTS[_language()],
+        language=_language(),
+        problem=found,
         stylesheet=url_for("pages.static", filename="style.css"),
     )
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from partners import explain as explaining
 from partners import mapping
-from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, without_asking
+from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, table, without_asking
 from partners.domains import read_domains
 from partners.draft import draft_audience
 from partners.explain import Explanation
@@ -60,9 +59,9 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as
         return
     if agreement is None:
         raise click.UsageError("Missing argument 'AGREEMENT'.", click.get_current_context())
-    table = read_toml(agreement)
+    content = read_toml(agreement)
     with setup.room() as (home, room):
-        standing = agreements.propose(home, room, table)
+        standing = agreements.propose(home, room, content)
     if as_json:
         say_json(
             {"id": standing.agreement.id, "sha256": standing.agreement.sha256(), "waiting": list(standing.missing)}
@@ -125,10 +124,10 @@ def _show(explanation: Explanation, standing: agreements.Standing) -> None:
     out = console()
     for sentence in explanation.about:
         out.print(Text(sentence))
-    table = Table("term", "value", "set by", "meaning")
+    shown = table("term", "value", "set by", "meaning")
     for line in explanation.terms:
-        table.add_row(*map(Text, (line.term, line.value, ", ".join(line.sources), line.meaning)))
-    out.print(table)
+        shown.add_row(*map(Text, (line.term, line.value, ", ".join(line.sources), line.meaning)))
+    out.print(shown)
     for sentence in explanation.caveats:
         out.print(Text(sentence))
     waiting = f"; waiting for {', '.join(standing.missing)}" if standing.missing else "; open"

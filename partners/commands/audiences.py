@@ -7,7 +7,7 @@ import click
 
 from partners import mapping
 from partners.commands.terminal import Setup, as_json, console, progress, say, say_json
-from partners.quality_tables import show_quality
+from partners.quality import render
 from partners.steps import audiences
 
 
@@ -45,7 +45,7 @@ def prepare(setup: Setup, map_file: Path, out: Path, collab: str | None, as_json
     if as_json:
         say_json({**prepared.quality.to_json(), "manifest": str(prepared.manifest_path)})
         return
-    show_quality(prepared.quality, console())
+    render(prepared.quality, console())
     say(f"Next: `cleanroom-partner upload {prepared.manifest_path}`")
 
 

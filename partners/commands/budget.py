@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from partners import words
-from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, without_asking
+from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, table, without_asking
 from partners.steps import reporting
 from policies import terms
 
@@ -60,13 +59,13 @@ def ledger(setup: Setup, as_json: bool) -> None:
         totals = {"partner": found.partner, "allowance": found.allowance, "spent": found.spent}
         say_json({**totals, "collaborations": lines})
         return
-    table = Table("collaboration", "allotted, ε", "spent, ε")
+    shown = table("collaboration", "allotted, ε", "spent, ε", numbers=2)
     for line in found.collaborations:
         spent = "unbounded" if line.unbounded else words.epsilon(line.spent)
-        table.add_row(*map(Text, (line.id, words.epsilon(line.allotted), spent)))
-    table.add_section()
-    table.add_row(Text("lifetime"), Text(words.epsilon(found.allowance)), Text(words.epsilon(found.spent)))
-    console().print(table)
+        shown.add_row(*map(Text, (line.id, words.epsilon(line.allotted), spent)))
+    shown.add_section()
+    shown.add_row(Text("lifetime"), Text(words.epsilon(found.allowance)), Text(words.epsilon(found.spent)))
+    console().print(shown)
 
 
 COMMANDS = (grant, ledger)

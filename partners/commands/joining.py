@@ -1,10 +1,9 @@
 """keygen, join, compare, status."""
 
 import click
-from rich.table import Table
 from rich.text import Text
 
-from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, without_asking
+from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, table, without_asking
 from partners.keys import key_id
 from partners.steps import joining
 from partners.steps.status import status as read_status
@@ -111,11 +110,11 @@ def status(setup: Setup, as_json: bool) -> None:
     if not found:
         say("No collaboration yet. Propose one with `cleanroom-partner propose AGREEMENT.toml`, or wait for another.")
         return
-    table = Table("collaboration", "state", "signed by", "published", "next")
+    shown = table("collaboration", "state", "signed by", "published", "next")
     for each in found:
         cells = (each.id, each.state.value, ", ".join(each.signed), ", ".join(each.published) or "nothing", each.next)
-        table.add_row(*map(Text, cells))
-    console().print(table)
+        shown.add_row(*map(Text, cells))
+    console().print(shown)
 
 
 COMMANDS = (keygen, join, compare, status)

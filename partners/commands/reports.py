@@ -3,17 +3,16 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from partners import files, tables, words
-from partners.commands.terminal import Setup, as_json, console, say, say_json, waiting, write_out
+from partners.commands.terminal import Setup, as_json, console, say, say_json, table, waiting, write_out
 from partners.failure import Failure, plain
-from partners.request import read_request
 from partners.room.answers import Quote
 from partners.steps import reporting
 from partners.terms_file import read_toml
 from policies import question
+from policies import request as requests
 
 
 @click.command()
@@ -43,12 +42,12 @@ def ask(setup: Setup, request: Path, collab: str | None, dry_run: bool, as_json:
       cleanroom-partner ask request.toml --dry-run
       cleanroom-partner ask request.toml
     """
-    table = read_toml(request)
-    named = table.pop("collaboration", None)
+    content = read_toml(request)
+    named = content.pop("collaboration", None)
     chosen = collab or named
     if not isinstance(chosen, str):
         raise Failure('the request names no collaboration; write collaboration = "drive-2026", or give --collab')
-    wanted = read_request(table)
+    wanted = requests.from_json(content)
     with setup.room() as (_, room), waiting("the room measures"):
         if dry_run:
             quoted = reporting.quote(room, chosen, wanted)
@@ -105,11 +104,11 @@ def _show_quote(quoted: Quote, as_json: bool) -> None:
         say("Nothing is charged in threshold mode, because nothing bounds what is told.")
         return
     left = dict(quoted.left)
-    table = Table("owner", "cost, ε", "left here, ε")
+    shown = table("owner", "cost, ε", "left here, ε", numbers=2)
     for owner, micro in quoted.cost:
         rest = words.epsilon(left[owner]) if owner in left else "not told"
-        table.add_row(*map(Text, (plain(owner), words.epsilon(micro), rest)))
-    console().print(table)
+        shown.add_row(*map(Text, (plain(owner), words.epsilon(micro), rest)))
+    console().print(shown)
     say("Nothing was asked, measured or charged.")
 
 

@@ -18,8 +18,10 @@ from types import TracebackType
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from partners.envelopes import BadEnvelope, EnvelopeRefused
 from partners.failure import Failure, plain
@@ -34,6 +36,7 @@ from partners.room.client import Room
 from partners.room.connection import Transport
 from partners.steps.joining import open_room
 from partners.transparency.note import NoteError
+from policies.question import BadQuestion
 from policies.terms import BadTerms
 
 KNOWN = (
@@ -43,6 +46,7 @@ KNOWN = (
     BadKeyFile,
     BadManifest,
     BadMap,
+    BadQuestion,
     BadTerms,
     EnvelopeRefused,
     NoteError,
@@ -105,9 +109,17 @@ class OneLineErrors(click.Group):
 
 
 def console() -> Console:
-    """Where answers go. Piped, it is wide, so that tables keep their rows."""
+    """Where answers go; foreign text goes there as `rich.text.Text`. Piped, it is wide, so that tables keep rows."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return Console(highlight=False, emoji=False, width=width)
+
+
+def table(*heads: str, numbers: int = 0) -> Table:
+    """A table; its last `numbers` columns are aligned as numbers. Foreign text goes into it as `rich.text.Text`."""
+    made = Table(box=SIMPLE_HEAD)
+    for place, head in enumerate(heads):
+        made.add_column(head, justify="right" if place >= len(heads) - numbers else "left")
+    return made
 
 
 def say(text: str) -> None:

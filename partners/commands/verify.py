@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from partners import receipts
-from partners.commands.terminal import Setup, as_json, console, say, say_json
+from partners.commands.terminal import Setup, as_json, console, say, say_json, table
 from partners.failure import Failure
 from partners.receipts import Receipt, ReceiptError, Verdict
 from partners.transparency.note import VerifierKey
@@ -68,10 +67,10 @@ def _to_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _show(verdict: Verdict) -> None:
-    table = Table("check", "outcome", "detail")
+    shown = table("check", "outcome", "detail")
     for check in verdict.checks:
-        table.add_row(*map(Text, (check.name, check.outcome.value, check.detail)))
-    console().print(table)
+        shown.add_row(*map(Text, (check.name, check.outcome.value, check.detail)))
+    console().print(shown)
     if verdict.ok and verdict.time_ms is not None:
         when = datetime.fromtimestamp(verdict.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         say(f"{verdict.event}, entry {verdict.index} of {verdict.size}, logged {when}")

@@ -20,7 +20,6 @@ from partners.manifest import SignedManifest
 from partners.protocol import PublicKeys
 from partners.receipts import Receipt
 from partners.reports import Report
-from partners.request import Request
 from partners.room import answers, upload
 from partners.room.answers import Collaboration, Ledger, Quote, RoomFacts, Version
 from partners.room.connection import Connection
@@ -30,6 +29,7 @@ from policies import agreement as agreements
 from policies import canonical
 from policies.agreement import Agreement
 from policies.question import NAME
+from policies.request import Request
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
@@ -198,7 +198,7 @@ class Room:
 
     def _verified(self, version: Version, collaboration: str) -> Version:
         if version.receipt is not None:
-            self.log.check(version.receipt, About("audience", collaboration))
+            self.log.check(version.receipt, About("audience", collaboration, ("version", version.id)))
         return version
 
 

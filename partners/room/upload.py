@@ -7,8 +7,8 @@ a few times before the command gives up, and running it again goes on from there
 import re
 import time
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import httpx
 
@@ -19,7 +19,7 @@ from partners.room.connection import Connection, RoomRefused, RoomUnreachable
 CHUNK_BYTES = 4 * 1024 * 1024
 ATTEMPTS = 5
 _TUS = {"Tus-Resumable": "1.0.0"}
-_UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_LOCATION = re.compile(r".*/v1/uploads/([A-Za-z0-9_-]{1,64})")
 
 Progress = Callable[[int, int], None]
 """Told after each chunk: bytes that the room has, bytes in all."""
@@ -33,10 +33,10 @@ def create(connection: Connection, length: int) -> str:
     """A new upload of `length` bytes: its id."""
     headers = {**_TUS, "Upload-Length": str(length)}
     response = connection.send("POST", "/v1/uploads", headers=headers, content=b"")
-    identifier: str = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
-    if not _UPLOAD_ID.fullmatch(identifier):
+    location = _LOCATION.fullmatch(response.headers.get("Location", ""))
+    if location is None:
         raise OddAnswer("Location")
-    return identifier
+    return location[1]
 
 
 def offset(connection: Connection, identifier: str, length: int) -> int | None:
@@ -61,7 +61,7 @@ def send(
     length = path.stat().st_size
     failures = 0
     at: int | None = None
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         while at is None or at < length:
             try:
                 if at is None:
@@ -78,7 +78,7 @@ def send(
                 at = None
 
 
-def _chunk(file: BinaryIO, at: int, length: int) -> bytes:
+def _chunk(file: FileIO, at: int, length: int) -> bytes:
     file.seek(at)
     chunk = file.read(min(CHUNK_BYTES, length - at))
     if not chunk:

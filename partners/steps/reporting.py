@@ -7,12 +7,12 @@ from partners.failure import Failure
 from partners.home import Grants, Home
 from partners.receipts import Receipt
 from partners.reports import Report
-from partners.request import Request
 from partners.room.answers import Quote
 from partners.room.client import Room
 from partners.room.connection import RoomRefused
 from partners.steps.agreements import find
 from policies import canonical
+from policies.request import Request
 
 
 class GrantWaits(Failure):

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from partners import protocol
 from partners.envelopes import BadEnvelope, Envelope, EnvelopeRefused, SignedEnvelope, open_envelope, seal
+from partners.keys import Identity
 from tests.partners.world import FRESH, SECRET, TASTY, identity
 
 PINNED = (
@@ -13,7 +15,7 @@ PINNED = (
 SIGNED = seal(FRESH, SECRET, "c-1", 3, "fresh", "tasty", TASTY.public)
 
 
-def signed_anew(**changes: object) -> SignedEnvelope:
+def signed_anew(**changes: Any) -> SignedEnvelope:
     """The envelope with changes that its own sender signed."""
     envelope = replace(SIGNED.envelope, **changes)
     return SignedEnvelope(envelope, FRESH.sign("envelope/v1", envelope.canonical()))
@@ -46,7 +48,9 @@ def test_sealing_twice_gives_other_bytes() -> None:
         (signed_anew(key_check="0" * 32), TASTY, FRESH, "tasty", "key check"),
     ],
 )
-def test_what_must_not_be_used_is_refused(signed, opener, sender, me, reason) -> None:
+def test_what_must_not_be_used_is_refused(
+    signed: SignedEnvelope, opener: Identity, sender: Identity, me: str, reason: str
+) -> None:
     with pytest.raises(EnvelopeRefused, match=reason) as refusal:
         open_envelope(opener, signed, sender.public, me)
     assert SECRET.hex() not in str(refusal.value)
@@ -95,7 +99,9 @@ def test_what_is_no_envelope_is_refused(change: dict[str, object]) -> None:
         Envelope.from_json(SIGNED.envelope.to_json() | change)
 
 
-@pytest.mark.parametrize("value", [None, [], {}, SIGNED.to_json() | {"signature": "AAAA"}, {"envelope": {}, "signature": ""}])
+@pytest.mark.parametrize(
+    "value", [None, [], {}, SIGNED.to_json() | {"signature": "AAAA"}, {"envelope": {}, "signature": ""}]
+)
 def test_what_is_no_signed_envelope_is_refused(value: object) -> None:
     with pytest.raises(BadEnvelope):
         SignedEnvelope.from_json(value)

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from partners import files
 
 
 @pytest.fixture(autouse=True)
-def _usual_umask():
+def _usual_umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -40,11 +41,22 @@ def test_a_new_file_never_replaces_one(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_after_an_interruption_the_old_file_stands(tmp_path: Path) -> None:
-    files.write(tmp_path / "a", b"old", private=True)
-    with pytest.raises(KeyboardInterrupt), files.replacing(tmp_path / "a", private=True) as (temporary,):
+def interrupted(path: Path) -> None:
+    with files.replacing(path, private=True) as (temporary,):
         temporary.write_bytes(b"half")
         raise KeyboardInterrupt
+
+
+def write_set(targets: list[Path]) -> None:
+    with files.replacing(*targets, private=True) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(b"new")
+
+
+def test_after_an_interruption_the_old_file_stands(tmp_path: Path) -> None:
+    files.write(tmp_path / "a", b"old", private=True)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
 
@@ -69,9 +81,8 @@ def test_a_set_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(Path, "replace", replace)
-        with pytest.raises(KeyboardInterrupt), files.replacing(*targets, private=True) as temporaries:
-            for temporary in temporaries:
-                temporary.write_bytes(b"new")
+        with pytest.raises(KeyboardInterrupt):
+            write_set(targets)
         assert names(tmp_path) == []
 
 

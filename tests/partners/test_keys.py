@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ def test_a_missing_key_file_says_how_to_make_one(tmp_path: Path) -> None:
         lambda document: json.dumps({"version": 1, "signing": document["signing"]}),
     ],
 )
-def test_a_damaged_key_file_is_refused_without_its_keys(tmp_path: Path, damage) -> None:
+def test_a_damaged_key_file_is_refused_without_its_keys(
+    tmp_path: Path, damage: Callable[[dict[str, str]], str]
+) -> None:
     path = tmp_path / "keys.json"
     keys.create(path)
     document = json.loads(path.read_bytes())

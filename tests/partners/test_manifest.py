@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from partners import audience, manifest
 from partners.manifest import BadManifest, Manifest, SignedManifest
+from policies import canonical
 from policies.agreement import Attribute, Measure
 from tests.partners.world import FRESH, TASTY
 
@@ -56,7 +57,7 @@ def test_only_its_owner_signs_it() -> None:
     assert not manifest.verify(replace(SIGNED, manifest=replace(MANIFEST, rows=57)), FRESH.public.signing)
 
 
-BAD = [
+BAD: list[tuple[str, list[object]]] = [
     ("version", [2, None]),
     ("collaboration", ["", "a/b", None, 5]),
     ("partner", ["a b"]),
@@ -127,10 +128,9 @@ JSON = st.recursive(
 def test_any_other_value_is_read_or_refused_cleanly(field: str, value: object) -> None:
     try:
         read = Manifest.from_json(MANIFEST.to_json() | {field: value})
-    except BadManifest as refusal:
-        assert "\n" not in str(refusal)
-    else:
-        assert Manifest.from_json(read.to_json()) == read
+    except BadManifest:
+        return
+    assert Manifest.from_json(read.to_json()) == read
 
 
 @given(JSON)
@@ -142,7 +142,7 @@ def test_any_other_signed_manifest_is_refused_cleanly(value: object) -> None:
 
 def test_a_manifest_file_is_read_strictly(tmp_path: Path) -> None:
     path = tmp_path / "drive.manifest.json"
-    good = manifest.canonical.dumps(SIGNED.to_json())
+    good = canonical.dumps(SIGNED.to_json())
     path.write_bytes(good + b"\n")
     assert manifest.read_manifest(path) == SIGNED
     for bad in (b"", b"{}", good[:-1], good + b" ", b"\xff", good.replace(b'"rows"', b'"rows":1,"rows"')):

@@ -55,7 +55,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
             KeyColumns("person", ("given", "family", "born")),
             KeyColumns("id.card", ("card",)),
         ),
-        attributes=(AttributeColumn("tier", "loyalty_tier", None), AttributeColumn("region", "region", ("nord", "sud"))),
+        attributes=(
+            AttributeColumn("tier", "loyalty_tier", None),
+            AttributeColumn("region", "region", ("nord", "sud")),
+        ),
         measures=(
             MeasureColumn(Measure("spend", 0, 30, 2), "spend_eur"),
             MeasureColumn(Measure("visits", -1, 30, 0), "visits"),

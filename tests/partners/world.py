@@ -26,7 +26,8 @@ SECRET = bytes(range(32))
 def identity(seed: int) -> Identity:
     """Keys that are the same in every run, and good for nothing else."""
     return Identity(
-        Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), X25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+        Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32),
+        X25519PrivateKey.from_private_bytes(bytes([seed]) * 32),
     )
 
 
@@ -67,7 +68,9 @@ AGREEMENT = Agreement(
 
 def agree(audience: Audience) -> Agreement:
     """The agreement with another audience of fresh."""
-    return replace(AGREEMENT, audiences=(audience,), match_keys=tuple(dict.fromkeys(("email", "phone", *audience.keys))))
+    return replace(
+        AGREEMENT, audiences=(audience,), match_keys=tuple(dict.fromkeys(("email", "phone", *audience.keys)))
+    )
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[str]], header: Iterable[str] = HEADER) -> None:

@@ -82,10 +82,12 @@ def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["room.json", "confirmed.json", "grants.json"])
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"tasty": {}}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"tasty": {}}', b"\xff"])
 def test_a_damaged_file_is_named_and_never_taken_for_empty(tmp_path: Path, name: str, content: bytes) -> None:
     home = filled(tmp_path / "home")
     (home.path / name).write_bytes(content)
+    if (name, content) == ("confirmed.json", b"{}"):
+        return  # an empty list of confirmed partners is one
     with pytest.raises(BadHome, match=name):
         (home.room(), home.confirmed(), home.grants())
 
