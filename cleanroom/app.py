@@ -43,6 +43,7 @@ class _Api(Api):  # type: ignore[misc]  # the library ships no types
 def create_app(room: Room | None = None) -> Flask:
     """The application of `room`; without one, of the room that the environment's settings name."""
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # an address has one spelling; a redirect would repeat what was sent
     app.config.update(
         API_TITLE="Clean room",
         API_VERSION=__version__,

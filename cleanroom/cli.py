@@ -90,10 +90,10 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
 @cli.command()
 @click.option("--bind", default="127.0.0.1:8080", show_default=True, help="Address and port, or fd://N.")
 @click.option("--workers", default=2, show_default=True, help="Processes that answer questions.")
-@click.option("--with-parent", is_flag=True, hidden=True, help="Ends when the process that started it ends.")
+@click.option("--parent", type=int, hidden=True, help="The process with which this one ends.")
 @DATA
 @KEYS
-def serve(bind: str, workers: int, with_parent: bool, data: Path | None, keys: Path | None) -> None:
+def serve(bind: str, workers: int, parent: int | None, data: Path | None, keys: Path | None) -> None:
     """Runs the room until Ctrl-C: questions, checks, publications.
 
     Example: cleanroom serve --data /srv/room --bind 127.0.0.1:8080
@@ -104,7 +104,7 @@ def serve(bind: str, workers: int, with_parent: bool, data: Path | None, keys: P
     room = setup.start(_settings(data, keys))
     inherit = (int(bind.removeprefix("fd://")),) if bind.startswith("fd://") else ()
     click.echo(f"The room {room.origin.partition('/')[0]} answers at {room.settings.url}. Ctrl-C stops it.", err=True)
-    code = serving.serve(bind, workers, inherit=inherit, with_parent=with_parent)
+    code = serving.serve(bind, workers, inherit=inherit, parent=parent)
     room.note(EventKind.ROOM_STOP)
     sys.exit(code)
 
@@ -231,19 +231,22 @@ def _show(verdict: "Verdict", as_json: bool) -> None:
 
 def main() -> None:
     """The entry point: runs a command and turns what failed into one line."""
-    from cleanroom.failures import EXPECTED
-
     try:
-        cli.main(standalone_mode=False)
+        from cleanroom.failures import EXPECTED  # slow, and Ctrl-C may come at any moment
+
+        try:
+            cli.main(standalone_mode=False)
+        except EXPECTED as error:
+            _end(f"error: {error}", 1)
     except click.UsageError as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        sys.exit(130)
+        _end("stopped; nothing half-written is left", 130)
     except click.ClickException as error:
-        click.echo(f"error: {error.format_message()}", err=True)
-        sys.exit(1)
-    except EXPECTED as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        _end(f"error: {error.format_message()}", 1)
+
+
+def _end(line: str, code: int) -> None:
+    click.echo(line, err=True)
+    sys.exit(code)

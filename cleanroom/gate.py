@@ -269,7 +269,7 @@ def _report(
         created=room.stamp(),
         leaf=leaf,
         evidence_nonce=nonce,
-        cost=cost or {},
+        cost={owner: micro for owner, micro in (cost or {}).items() if micro},
     )
 
 

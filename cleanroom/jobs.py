@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -25,7 +26,7 @@ from cleanroom.engine.interface import Staged
 from cleanroom.intake.check import Accepted, Expected, check
 from cleanroom.intake.rejection import Rejected, Rejection
 from cleanroom.room import Room
-from cleanroom.serving import watch_parent
+from cleanroom.serving import watch_serve
 from cleanroom.settings import read
 from partners.manifest import Manifest, SignedManifest
 
@@ -36,6 +37,7 @@ def work(room: Room, stopping: threading.Event) -> None:
     """Works until `stopping` is set."""
     with _alone(room.settings.data / "jobs.lock"), room.catalog() as catalog:
         versions.unfinished(catalog)
+        _tidy(room, catalog)
         while not stopping.is_set():
             if not run_next(room, catalog):
                 stopping.wait(IDLE_SECONDS)
@@ -53,8 +55,7 @@ def run_next(room: Room, catalog: Catalog) -> bool:
         _refuse(room, catalog, version, outcome)
     else:
         _publish(room, catalog, version, outcome)
-    if version.upload is not None:
-        (room.settings.incoming / version.upload).unlink(missing_ok=True)
+    _clear(room, version)
     room.publish()
     return True
 
@@ -100,6 +101,21 @@ def _refuse(room: Room, catalog: Catalog, version: Version, rejected: Rejected) 
         versions.forget_upload(connection, version.upload or "")
 
 
+def _tidy(room: Room, catalog: Catalog) -> None:
+    """Does what a crash may have left undone after a decision was committed."""
+    for version in versions.decided(catalog):
+        _clear(room, version)
+        if version.state is State.RETIRED:
+            room.engine.retire(version.id)
+
+
+def _clear(room: Room, version: Version) -> None:
+    """Removes the uploaded file of a decided version, and columns that the engine had taken over before a crash."""
+    if version.upload is not None:
+        (room.settings.incoming / version.upload).unlink(missing_ok=True)
+    shutil.rmtree(_staging(room, version), ignore_errors=True)
+
+
 def _named(version: Version) -> dict[str, object]:
     return {"version": version.id, "audience": str(version.ref), "epoch": version.epoch}
 
@@ -130,7 +146,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, lambda *_: stopping.set())
     # Work that is cut off starts again, so a parent's end need not be waited for politely.
-    watch_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    watch_serve(lambda: os.kill(os.getpid(), signal.SIGKILL))
     work(setup.open_room(read()), stopping)
 
 

@@ -14,23 +14,24 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-GUNICORN_WORKERS = 2
+PARENT = "CLEANROOM_SERVE_PID"  # set by `serve` for its own children; no setting
 THREADS = 4
 WATCH_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
 
-def serve(bind: str, workers: int, *, inherit: tuple[int, ...] = (), with_parent: bool = False) -> int:
+def serve(bind: str, workers: int, *, inherit: tuple[int, ...] = (), parent: int | None = None) -> int:
     """Runs until SIGTERM, SIGINT or the end of gunicorn; its exit code.
 
-    `inherit`: the descriptors that `bind` names. `with_parent`: also end when the parent process ends.
+    `inherit`: the descriptors that `bind` names. `parent`: the process with which this one ends.
     """
     gunicorn = [
         *(sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", str(workers), "--threads", str(THREADS)),
         *("--config", "python:cleanroom.serving", "--log-level", "warning", "cleanroom.app:create_app()"),
     ]
     worker = [sys.executable, "-m", "cleanroom.jobs"]
+    environment = {**os.environ, PARENT: str(os.getpid())}
     stopping = threading.Event()
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -38,16 +39,16 @@ def serve(bind: str, workers: int, *, inherit: tuple[int, ...] = (), with_parent
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    if with_parent:
-        watch_parent(stopping.set)
+    if parent is not None:
+        watch_parent(parent, stopping.set)
     # Sessions of their own: a Ctrl-C in the terminal reaches this process only, which then stops them in order.
-    web = subprocess.Popen(gunicorn, pass_fds=inherit, start_new_session=True)
-    jobs = subprocess.Popen(worker, start_new_session=True)
+    web = subprocess.Popen(gunicorn, env=environment, pass_fds=inherit, start_new_session=True)
+    jobs = subprocess.Popen(worker, env=environment, start_new_session=True)
     try:
         while not stopping.wait(WATCH_SECONDS) and web.poll() is None:
             if jobs.poll() is not None:
                 stopping.wait(RESTART_SECONDS)
-                jobs = subprocess.Popen(worker, start_new_session=True)
+                jobs = subprocess.Popen(worker, env=environment, start_new_session=True)
     finally:
         for process in (web, jobs):
             if process.poll() is None:
@@ -65,9 +66,8 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def watch_parent(gone: Callable[[], None]) -> None:
-    """Calls `gone` in a thread once the parent process is no more."""
-    parent = os.getppid()
+def watch_parent(parent: int, gone: Callable[[], None]) -> None:
+    """Calls `gone` in a thread once the process `parent` is not this one's parent any more, or never was."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -77,9 +77,14 @@ def watch_parent(gone: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
 
 
+def watch_serve(gone: Callable[[], None]) -> None:
+    """`watch_parent`, in a process that `serve` started."""
+    watch_parent(int(os.environ[PARENT]), gone)
+
+
 def when_ready(_: object) -> None:
     """A hook of gunicorn, which reads this module as its configuration."""
-    watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    watch_serve(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 worker_class = "gthread"

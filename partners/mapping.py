@@ -97,7 +97,7 @@ def load(path: Path) -> Map:
     """The map of a TOML file; its `file` is relative to the folder of the map. Raises `BadMap`."""
     try:
         with path.open("rb") as file:
-            table = tomllib.load(file, parse_float=Decimal)
+            table = tomllib.load(file)
     except FileNotFoundError:
         raise BadMap(f"there is no file {path.name} here") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -120,7 +120,7 @@ def _units(value: Any, decimals: int, where: str) -> int:
         raise BadProposal(f"{where} is a number in the measure's own unit, such as 500")
     exact = Decimal(str(value))
     if not exact.is_finite() or abs(exact) > agreement.MAX_BOUND:
-        raise BadProposal(f"{where} is too large; a bound has at most 10^12 units")
+        raise BadProposal(f"{where} is too large; a bound has at most {agreement.MAX_BOUND:,} units")
     units = exact.scaleb(decimals)
     if units != units.to_integral_value():
         raise BadProposal(f"{where} has more decimals than the measure; write `decimals`, or round the bound")

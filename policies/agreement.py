@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies import canonical, terms
+from policies.canonical import NotCanonical
 from policies.question import NAME, AudienceRef, BadQuestion, ColumnRef
 from policies.terms import BadTerms, InForce, Terms
 
@@ -169,10 +170,22 @@ def to_json(agreement: Agreement) -> dict[str, Any]:
 
 def from_json(value: Any) -> Agreement:
     """The inverse of `to_json`; checks that the document is whole and consistent. Raises `BadAgreement`."""
+    agreement = _read(value)
+    _check(agreement)
+    try:
+        same = canonical.dumps(value) == agreement.canonical()
+    except NotCanonical as problem:
+        raise BadAgreement(str(problem)) from None
+    if not same:
+        raise BadAgreement("not in the one form that is signed: lists are lists, sets are sorted, no field is unknown")
+    return agreement
+
+
+def _read(value: Any) -> Agreement:
     try:
         if set(value) != _FIELDS or value["version"] != VERSION:
             raise BadAgreement(f"an agreement of version {VERSION} has exactly: {', '.join(sorted(_FIELDS))}")
-        agreement = Agreement(
+        return Agreement(
             id=_name(value["id"]),
             name=_name(value["name"]),
             protocol=_integer(value["protocol"]),
@@ -189,8 +202,6 @@ def from_json(value: Any) -> Agreement:
         if isinstance(problem, BadAgreement):
             raise
         raise BadAgreement("the agreement lacks a field, or a field has a value of the wrong kind") from None
-    _check(agreement)
-    return agreement
 
 
 def _check(agreement: Agreement) -> None:

@@ -14,19 +14,28 @@ class NotCanonical(ValueError):
 
 
 def dumps(value: object) -> bytes:
-    """The canonical bytes of a JSON value made of None, bool, int, str, sequences and mappings with text keys."""
-    _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """The canonical bytes of a JSON value made of None, bool, int, str, lists, tuples and dicts with text keys.
+
+    Raises `NotCanonical`, also for what no JSON in UTF-8 can hold: half a character, or no end of nesting or digits.
+    """
+    try:
+        _refuse_floats(value)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except NotCanonical:
+        raise
+    except (ValueError, RecursionError):
+        raise NotCanonical("a text is not Unicode, a number is too long, or the nesting is too deep") from None
 
 
 def loads(data: bytes) -> Any:
     """The value of canonical bytes. Raises `NotCanonical` when they are not exactly what `dumps` writes."""
     try:
         value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_unique)
-        same = dumps(value) == data
-    except (UnicodeError, RecursionError, json.JSONDecodeError):
+    except NotCanonical:
+        raise
+    except (ValueError, RecursionError):
         raise NotCanonical("not JSON in UTF-8") from None
-    if not same:
+    if dumps(value) != data:
         raise NotCanonical("JSON, but not in canonical form: keys sorted, no white space, UTF-8 unescaped")
     return value
 

@@ -228,7 +228,7 @@ def _where_from_json(value: Any, left: list[int]) -> Where:
     match value:
         case {"matched": audience, **rest} if not rest:
             return Matched(AudienceRef.parse(audience))
-        case {"is": [column, [*values]], **rest} if not rest and all(isinstance(item, str) for item in values):
+        case {"is": [column, [*values]], **rest} if not rest and all(map(_is_text, values)):
             return Is(ColumnRef.parse(column), frozenset(values))
         case {"not": term, **rest} if not rest:
             return Not(_where_from_json(term, left))
@@ -237,6 +237,11 @@ def _where_from_json(value: Any, left: list[int]) -> Where:
         case {"any": [*terms], **rest} if not rest:
             return AnyOf(tuple(_where_from_json(term, left) for term in terms))
     raise BadQuestion("`where` is one of matched, is, not, all, any, each with its own arguments")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be written: JSON can spell half a character, which no UTF-8 can."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def by_from_json(value: Any) -> By:

@@ -76,7 +76,7 @@ def from_json(value: Any) -> Request:
                 raise BadQuestion(f"an overlap is of 2 to {MAX_OVERLAP} audiences, each named once")
             return OverlapRequest(named, _purpose(rest))
         case {"kind": "statistics", "count": count, **rest} if set(rest) <= {"where", "by", "sum", "purpose"}:
-            by, sums = rest.get("by") or [], rest.get("sum") or []
+            by, sums = rest.get("by", []), rest.get("sum", [])
             if not isinstance(by, list) or len(by) > MAX_BY:
                 raise BadQuestion(f"`by` is a list of at most {MAX_BY} attributes or matches")
             if not isinstance(sums, list) or len(sums) > MAX_SUMS:

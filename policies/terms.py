@@ -140,12 +140,13 @@ def looser(terms: Terms, than: Terms) -> tuple[str, ...]:
 def micro(epsilon: Any) -> int:
     """Micro-ε of an ε as a person writes it (0.25, "0.25", 5). Raises `BadTerms` for more than six decimals."""
     try:
-        exact = Decimal(str(epsilon)) * MICRO
+        exact = Decimal(str(epsilon))
     except InvalidOperation:
         raise BadTerms("an ε is a number such as 0.25") from None
-    if not exact.is_finite() or exact != exact.to_integral_value() or not 0 < exact <= 1000 * MICRO:
+    # The range first: arithmetic on a number out of all bounds raises, or rounds.
+    if not exact.is_finite() or not 0 < exact <= 1000 or exact != exact.quantize(Decimal("0.000001")):
         raise BadTerms("an ε is more than 0, at most 1000, with at most six decimals")
-    return int(exact)
+    return int(exact * MICRO)
 
 
 def to_json(terms: Terms) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import secrets
 from typing import Any
 
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.collaborations import collaboration
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
@@ -78,6 +78,8 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
     )
     sha256 = _sha256(version.manifest)
     with catalog().transaction() as connection:
+        if known := versions.same(catalog(), found.id, me().name, name, sha256):  # sent twice at the same time
+            return _answer(known, 200)
         versions.receive(connection, version, sha256, room().stamp())
         details = {"version": version.id, "audience": str(version.ref), "manifest": sha256}
         room().record(connection, EventKind.UPLOAD_RECEIVE, found.id, key_id(me().signing_key), details)

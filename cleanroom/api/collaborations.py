@@ -4,10 +4,10 @@ import base64
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.public import signature

@@ -7,7 +7,7 @@ token, a key, or what the client sent. `docs/problems.md` lists these; a test co
 from enum import Enum
 from typing import Any, NoReturn
 
-from flask import Response, json
+from flask import Response, json, request
 from werkzeug.exceptions import HTTPException
 
 CONTENT_TYPE = "application/problem+json"
@@ -74,22 +74,21 @@ class Problem(Enum):
 class Failed(HTTPException):
     """Ends a request with a problem."""
 
-    def __init__(self, problem: Problem, detail: str, **members: Any) -> None:
+    def __init__(self, problem: Problem, detail: str) -> None:
         super().__init__(detail)
         self.code = problem.status
         self.problem = problem
         self.detail = detail
-        self.members = members
 
 
-def fail(problem: Problem, detail: str | None = None, **members: Any) -> NoReturn:
-    """Ends the request. `members` are further members of the problem (RFC 9457 §3.2)."""
-    raise Failed(problem, detail or problem.title, **members)
+def fail(problem: Problem, detail: str | None = None) -> NoReturn:
+    """Ends the request."""
+    raise Failed(problem, detail or problem.title)
 
 
-def render(problem: Problem, detail: str, **members: Any) -> Response:
+def render(problem: Problem, detail: str) -> Response:
     """The response for a problem."""
-    body = to_json(problem, detail) | members
+    body = to_json(problem, detail) | _oauth(problem)
     return Response(json.dumps(body), status=problem.status, content_type=CONTENT_TYPE)
 
 
@@ -118,7 +117,7 @@ _BY_STATUS = {
 def handle(error: HTTPException) -> Response:
     """Flask's handler of every HTTP error, ours and its own."""
     if isinstance(error, Failed):
-        response = render(error.problem, str(error.detail), **error.members)
+        response = render(error.problem, str(error.detail))
     elif error.code and error.code < 400 and error.response is not None:
         return error.get_response()  # type: ignore[return-value]  # a redirect, as werkzeug made it
     else:
@@ -135,11 +134,19 @@ def handle(error: HTTPException) -> Response:
     return response
 
 
+def _oauth(problem: Problem) -> dict[str, str]:
+    """The member that RFC 6749 §5.2 wants beside ours where a token was asked for."""
+    if request.endpoint != "public.token" or problem.status >= 500:
+        return {}
+    return {"error": "invalid_client" if problem is Problem.BAD_ASSERTION else "invalid_request"}
+
+
 def _fields(error: HTTPException) -> str:
     """Which fields are wrong, by the names that our schemas give them; what was sent is not repeated."""
     data: dict[str, Any] = getattr(error, "data", None) or {}
     wrong: set[str] = set()
     for fields in (data.get("messages") or {}).values():
         for name, messages in fields.items() if isinstance(fields, dict) else ():
-            wrong.add("an unknown field" if messages == ["Unknown field."] else f"`{name}`")
+            known = "the whole body" if name == "_schema" else f"`{name}`"
+            wrong.add("an unknown field" if messages == ["Unknown field."] else known)
     return f"Missing or wrong: {', '.join(sorted(wrong))}." if wrong else Problem.INVALID.title

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from flask import Response, send_from_directory
-from flask_smorest import Blueprint
 
 from cleanroom import __version__
 from cleanroom.api import auth, schemas
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.audit.events import EventKind
@@ -18,6 +19,8 @@ from partners.keys import key_id, verify
 from policies import canonical, terms
 
 blueprint = Blueprint("public", __name__, url_prefix="/v1", description="Open to anybody")
+
+_LOG_FILE = re.compile(r"checkpoint|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?")
 
 
 @blueprint.get("/room")
@@ -67,9 +70,7 @@ def join(body: dict[str, str]) -> dict[str, str]:
 def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """A short-lived bearer token for a client assertion (RFC 7523 §2.2)."""
     if body["grant_type"] != auth.GRANT or body["client_assertion_type"] != auth.ASSERTION_TYPE:
-        fail(
-            Problem.INVALID, "grant_type or client_assertion_type is not the one of RFC 7523.", error="invalid_request"
-        )
+        fail(Problem.INVALID, "grant_type or client_assertion_type is not the one of RFC 7523.")
     issued = auth.access_token(body["client_assertion"])
     answer = {"access_token": issued, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
     return answer, 200, {"Cache-Control": "no-store"}
@@ -80,7 +81,7 @@ def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
 def log(name: str) -> Response:
     """The published log as plain files: `checkpoint` and `tile/…` (C2SP tlog-tiles)."""
     kind = "text/plain; charset=utf-8" if name == "checkpoint" else "application/octet-stream"
-    if name != "checkpoint" and not name.startswith("tile/"):
+    if not _LOG_FILE.fullmatch(name):
         fail(Problem.NOT_FOUND)
     response = send_from_directory(room().settings.log, name, mimetype=kind, etag=False)
     response.cache_control.no_cache = None

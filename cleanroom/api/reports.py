@@ -4,24 +4,27 @@ import json
 from typing import Any
 
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 
 from cleanroom import gate
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.collaborations import collaboration
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import reports
 from cleanroom.catalog.reports import Report
 from cleanroom.reports import explanation
-from policies import question, request
+from policies import canonical, question, request
 from policies.decision import Reason, Refuse
 from policies.question import BadQuestion
 from policies.terms import MICRO
 
 blueprint = Blueprint("reports", __name__, url_prefix="/v1", description="Reports")
 blueprint.before_request(require_partner)
+
+# The log keeps every question, refused ones too. A code-list of 1,000 long values fits.
+LONGEST_REQUEST = 2**18
 
 
 @blueprint.post("/collaborations/<identifier>/reports")
@@ -36,6 +39,8 @@ def ask(body: dict[str, Any], identifier: str) -> Response:
         asked = request.from_json(body)
     except BadQuestion as problem:
         fail(Problem.BAD_QUESTION, str(problem))
+    if len(canonical.dumps(asked.to_json())) > LONGEST_REQUEST:
+        fail(Problem.BAD_QUESTION, f"It is longer than {LONGEST_REQUEST} bytes.")
     if dry_run:
         return _answer(schemas.QuoteSchema(), _quote(gate.quote(room(), catalog(), found, me(), asked)), 200)
     try:

@@ -11,9 +11,9 @@ import secrets
 from pathlib import Path
 
 from flask import Response, request, url_for
-from flask_smorest import Blueprint
 
 from cleanroom.api.auth import me, require_partner
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import versions
@@ -32,7 +32,7 @@ blueprint.before_request(require_partner)
 @blueprint.before_request
 def speaks_tus() -> None:
     """Every request but OPTIONS names the version of the protocol."""
-    if request.headers.get("Tus-Resumable") != TUS:
+    if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != TUS:
         fail(Problem.TUS_VERSION)
 
 

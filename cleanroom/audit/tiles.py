@@ -63,7 +63,7 @@ def decode_bundle(data: bytes) -> list[bytes]:
     found, at = [], 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if end > len(data) or at + 2 > len(data):
+        if end > len(data):
             raise ValueError("the bundle is cut off")
         found.append(data[at + 2 : end])
         at = end

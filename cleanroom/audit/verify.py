@@ -118,18 +118,19 @@ def _entries(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint,
     commits: list[str] = []
     hashes: list[bytes] = []
     for tile in takewhile(lambda tile: tile.level == 0, tiles(checkpoint.size)):
+        data = _content(file, members, tile.entries_path, MAX_BUNDLE_BYTES)
         try:
-            bundle = decode_bundle(_content(file, members, tile.entries_path, MAX_BUNDLE_BYTES))
+            bundle = decode_bundle(data)
         except ValueError:
             raise _Wrong("an entry bundle is cut off") from None
         if len(bundle) != tile.width:
             raise _Wrong("an entry bundle holds too few or too many entries")
-        for data in bundle:
-            entry = Entry.parse(data)
+        for leaf in bundle:
+            entry = Entry.parse(leaf)
             if entry.seq != len(commits):
                 raise _Wrong("an entry does not stand at its own number")
             commits.append(entry.commit)
-            hashes.append(leaf_hash(data))
+            hashes.append(leaf_hash(leaf))
     return _Leaves(commits, nodes_of(hashes)), f"{len(commits)} entries in canonical form, each at its number"
 
 

@@ -149,6 +149,12 @@ def waiting(catalog: Catalog) -> Version | None:
     return _first(catalog, "state = 'received' order by created, rowid")
 
 
+def decided(catalog: Catalog) -> list[Version]:
+    """Every version whose check has ended."""
+    rows = catalog.all(f"select {_COLUMNS} from versions where state not in ('received', 'checking')")  # noqa: S608
+    return [_read(row) for row in rows]
+
+
 def unfinished(catalog: Catalog) -> None:
     """Puts versions whose check was cut off by a crash back in the queue."""
     with catalog.transaction() as connection:

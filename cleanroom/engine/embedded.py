@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cleanroom.engine import columns
-from cleanroom.engine.columns import Columns
+from cleanroom.engine.columns import Columns, Damaged
 from cleanroom.engine.interface import Absent, NotPublished, Staged
 from cleanroom.engine.linking import Sorted, link, sort
 from cleanroom.engine.population import Population, match, taking_part
@@ -69,6 +69,16 @@ class EmbeddedEngine:
         self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
     ) -> Sealed:
         """See `Engine.measure`."""
+        try:
+            return self._measured(question, agreement, versions, day, absent)
+        except Damaged:
+            if all(self._store.has(version) for version in versions.values()):
+                raise
+            raise NotPublished("a version of the question was retired while it was measured; ask again") from None
+
+    def _measured(
+        self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
+    ) -> Sealed:
         everybody = self._everybody(question, agreement, versions, day, absent)
         attributes = _attributes(question, agreement)
         people = everybody.only(everybody.holds(question.where, attributes))

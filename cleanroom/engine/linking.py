@@ -21,9 +21,9 @@ _PREFIX = np.uint64(0xFFFF_FFFF_0000_0000)
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """The tokens of one audience under one key: both words of every row; prefix and row of those that have one,
+    """The tokens of one audience under one key.
 
-    ascending by prefix.
+    `words`: both words of every row. `prefixes`, `rows`: of the rows that have a token, ascending by prefix.
     """
 
     words: npt.NDArray[np.uint64]
@@ -50,8 +50,9 @@ def link(one: Sorted, other: Sorted) -> tuple[Links, Links]:
         likely = place < len(other.rows)
         likely[likely] = other.prefixes[place[likely]] == one.prefixes[seeking[likely]]
         seeking, place = seeking[likely], place[likely]
-        mine, theirs = one.rows[seeking], other.rows[place]
-        same = _equal(one.words[mine], other.words[theirs])
+        mine, theirs = one.rows[seeking].astype(np.intp), other.rows[place].astype(np.intp)
+        # `take` by places that need no check is several times faster than an index; every one is a row.
+        same = _equal(one.words.take(mine, 0, mode="clip"), other.words.take(theirs, 0, mode="clip"))
         forward[mine[same]] = theirs[same]
         backward[theirs[same]] = mine[same]
         seeking, place = seeking[~same], place[~same] + 1

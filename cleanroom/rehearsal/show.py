@@ -1,12 +1,12 @@
 """A rehearsal's results for people: quality reports, reports, budgets, the log."""
 
-from partners.quality_tables import show_quality
 from rich.console import Console
 from rich.table import Table
 
 from cleanroom.rehearsal.results import Results
 from partners import tables
 from partners.quality import Quality
+from partners.quality_tables import show_quality
 from policies.terms import MICRO
 
 

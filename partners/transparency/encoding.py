@@ -7,7 +7,7 @@ import base64
 import re
 
 MAX_NUMBER = 2**63 - 1
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def encode_base64(data: bytes) -> str:

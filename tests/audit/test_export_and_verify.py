@@ -252,6 +252,13 @@ def test_tampering_is_named(
     assert failed(verify(pack(tmp_path / "bad.tar", members), room.key)) == checks
 
 
+@pytest.mark.parametrize("name", ["README", "checkpoint", "tile/entries/000", "tile/0/000"])
+def test_giant_members_are_not_read(good: Path, room: Room, tmp_path: Path, name: str) -> None:
+    members = unpack(good) | {name: bytes(17_000_000)}
+    verdict = verify(pack(tmp_path / "bad.tar", members), room.key)
+    assert "the file is larger than it can be" in [check.detail for check in verdict.checks]
+
+
 def test_dropping_opened_bodies_shows_in_their_number(good: Path, room: Room, tmp_path: Path) -> None:
     members = unpack(good)
     lines(lambda rows: rows[:200] + rows[201:])(members)

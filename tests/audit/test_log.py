@@ -104,6 +104,8 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
         assert len(log.entries(connection, 0, 3)) == 3
         with pytest.raises(LogDamaged, match="changed"):
             log.entries(connection, 0, 5)
+        with pytest.raises(LogDamaged, match="missing"):
+            log.hashes(connection, 0, 3, 3)
         connection.execute("DELETE FROM log_nodes WHERE level = 2")
         with pytest.raises(LogDamaged, match="missing"):
             root(5, log.node_reader(connection))

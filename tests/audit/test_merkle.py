@@ -137,6 +137,16 @@ def test_verifiers_never_raise(a: int, b: int, path: list[bytes], x: bytes, y: b
     assert verify_consistency(a, b, path, x, y) in (True, False)
 
 
+def test_lengths_are_checked() -> None:
+    """A path too short for the sizes, or hashes cut at another place, must not pass by luck of the bytes."""
+    assert not verify_consistency(1, 4, consistency_proof(1, 2, NODE), root(1, NODE), root(2, NODE))
+    pair, joined = root(2, NODE), LEAVES[0] + LEAVES[1]
+    assert verify_inclusion(joined[:32], 0, 2, (joined[32:],), pair)
+    assert not verify_inclusion(joined[:31], 0, 2, (joined[31:],), pair)
+    assert not verify_inclusion(b"", 0, 1, (), b"")
+    assert not verify_consistency(1, 1, (), b"", b"")
+
+
 def test_the_empty_tree_is_the_beginning_of_every_tree() -> None:
     assert verify_consistency(0, 7, (), EMPTY_ROOT, root(7, NODE))
     assert not verify_consistency(0, 7, (), LEAVES[0], root(7, NODE))

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -247,21 +248,28 @@ def test_a_changed_entry_is_not_published(tmp_path: Path) -> None:
     assert "checkpoint" not in room.files()
 
 
-def _publish_often(folder: str) -> None:
-    for _ in range(40):
-        Room(Path(folder)).publish()
+def _publish_until(folder: str, size: int, ready: Barrier) -> None:
+    room = Room(Path(folder))
+    room.publish()
+    ready.wait()
+    while open_checkpoint(room.publish(), room.key).size < size:
+        pass
 
 
 def test_several_processes_publish_one_log(tmp_path: Path) -> None:
     room = make_room(tmp_path, 240)
+    with room.connection() as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_publish_often, args=(str(tmp_path),)) for _ in range(2)]
+    ready = context.Barrier(3)
+    processes = [context.Process(target=_publish_until, args=(str(tmp_path), 290, ready)) for _ in range(2)]
     for process in processes:
         process.start()
-    for size in range(241, 280):
+    ready.wait(timeout=60)
+    for size in range(241, 291):
         room.grow(size)
         room.publish()
     for process in processes:
-        process.join()
+        process.join(timeout=60)
         assert process.exitcode == 0
-    assert rebuilt(room)[0] == 279
+    assert rebuilt(room)[0] == 290

@@ -1,13 +1,15 @@
 """The signer signs what extends what it signed, and nothing else."""
 
 import stat
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 
 from cleanroom.audit.signer import Signer, SignerRefused, create
 from partners.transparency.checkpoint import open_checkpoint
-from partners.transparency.merkle import consistency_proof, leaf_hash, nodes_of, root
+from partners.transparency.merkle import Node, consistency_proof, leaf_hash, nodes_of, root
 from tests.audit.rooms import ORIGIN
 
 NODE = nodes_of([leaf_hash(b"%d" % number) for number in range(20)])
@@ -46,6 +48,34 @@ def test_refuses(tmp_path: Path, size: int, digest: bytes, proof: tuple[bytes, .
     with pytest.raises(SignerRefused, match=why):
         signer.sign(size, digest, proof)
     assert (tmp_path / "log.state").read_bytes() == before
+
+
+def sign_both(signer: Signer, forks: list[Node]) -> list[bytes]:
+    """What is signed when each fork is handed in by a thread of its own at the same time."""
+    barrier = Barrier(len(forks))
+    signed: list[bytes] = []
+
+    def sign(node: Node) -> None:
+        barrier.wait()
+        with suppress(SignerRefused):
+            signed.append(signer.sign(8, root(8, node), consistency_proof(7, 8, node)))
+
+    threads = [Thread(target=sign, args=(node,)) for node in forks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return signed
+
+
+def test_of_two_forks_at_once_one_is_signed(tmp_path: Path) -> None:
+    leaves = [leaf_hash(b"%d" % number) for number in range(7)]
+    forks = [nodes_of([*leaves, leaf_hash(b"a")]), nodes_of([*leaves, leaf_hash(b"b")])]
+    for number in range(5):
+        signer = create(tmp_path / str(number), ORIGIN)
+        signer.sign(7, root(7, NODE), ())
+        (signed,) = sign_both(signer, forks)
+        assert open_checkpoint(signed, signer.verifier) == signer.last()
 
 
 def test_never_signs_an_empty_log(tmp_path: Path) -> None:

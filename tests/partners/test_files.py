@@ -74,6 +74,7 @@ def test_a_set_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         def replace(self: Path, target: Path, also_done: bool = also_done) -> None:
             nonlocal calls
             calls += 1
+            assert not targets[-1].exists(), "an older manifest never stands beside newer rows"
             if calls == failing and not also_done:
                 raise KeyboardInterrupt
             rename(self, target)

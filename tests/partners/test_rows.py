@@ -1,6 +1,5 @@
 import pickle
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partners import audience, manifest, rows
+from partners.consent import ConsentRule
 from partners.identifiers import DateOrder, EmailProfile, Rules
 from partners.reading import Chunk
 from policies.agreement import Attribute, Measure
-from tests.partners.world import NOW, mapped
+from tests.partners.world import NOW
 
 MANIFEST = manifest.Manifest(
     *("c", "p", "a", 1, None, "", 0, 0, (), (Attribute("t", ("x",)),), (Measure("m", 0, 9, 0),)),
@@ -49,21 +49,59 @@ def test_rounding_is_exact(value: Any) -> None:
     assert rows.to_units(str(value), 2) == round(value * 100)
 
 
-def test_a_chunk_converts_in_another_process_alike() -> None:
-    plan = rows.Plan(
+def plan(consent: ConsentRule) -> rows.Plan:
+    return rows.Plan(
         keys=(rows.KeyPlan("email", ("e",), bytes(32)),),
         attributes=((Attribute("t", ("x",)), "t"),),
         measures=((Measure("m", 0, 9, 0), "m"),),
-        consent=mapped(Path()).consent,
+        consent=consent,
         rules=Rules(EmailProfile.UID2, None, DateOrder.YMD),
         today=NOW.date(),
         schema=audience.schema(replace(MANIFEST, keys=("email",))),
     )
-    chunk = Chunk([2, 3], ("e", "t", "m"), (["a@example.fr", "b"], ["x", "y"], ["1", "11"]))
-    here = rows.convert(chunk, plan)
-    there = pickle.loads(pickle.dumps(rows.convert(*pickle.loads(pickle.dumps((chunk, plan))))))
+
+
+CHUNK = Chunk([2, 3], ("e", "t", "m"), (["a@example.fr", "b"], ["x", "y"], ["1", "11"]))
+EVERYBODY = ConsentRule(3, (), None)
+
+
+def test_a_chunk_converts_in_another_process_alike() -> None:
+    here = rows.convert(CHUNK, plan(EVERYBODY))
+    there = pickle.loads(pickle.dumps(rows.convert(*pickle.loads(pickle.dumps((CHUNK, plan(EVERYBODY)))))))
     assert here.batch.equals(there.batch)
     assert here.lines.tolist() == there.lines.tolist() == [2]
     assert here.counts.tally("dropped", "no_identifier") == there.counts.tally("dropped", "no_identifier")
-    assert bytes(32).hex() not in repr(plan)
-    assert str(bytes(32)) not in repr(plan)
+
+
+def test_a_plan_does_not_print_its_keys() -> None:
+    assert str(bytes(32)) not in repr(plan(EVERYBODY))
+    assert bytes(32).hex() not in repr(plan(EVERYBODY))
+
+
+def test_a_row_without_consent_is_never_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def token(key: bytes, canonical: str) -> bytes:
+        hashed.append(canonical)
+        return bytes(16)
+
+    monkeypatch.setattr(rows, "token", token)
+    chunk = Chunk(
+        [2, 3, 4],
+        ("e", "t", "m", "ok", "until"),
+        (
+            ["no@x.fr", "old@x.fr", "yes@x.fr"],
+            ["x"] * 3,
+            ["1"] * 3,
+            ["no", "yes", "yes"],
+            ["2099-01-01", "2001-01-01"] * 2,
+        ),
+    )
+    consent = plan(ConsentRule(0, (("ok", 1),), "until"))
+    converted = rows.convert(chunk, replace(consent, schema=audience.schema(WITH_EXPIRY)))
+    assert hashed == ["yes@x.fr"]
+    assert converted.lines.tolist() == [4]
+    assert converted.counts.count("valid", "email") == 3
+
+
+WITH_EXPIRY = replace(MANIFEST, keys=("email",), expires_column=True)

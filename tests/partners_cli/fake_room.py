@@ -5,6 +5,7 @@ bent by tests: a `forked` log, `published` audiences, other keys for a partner, 
 """
 
 import base64
+import hashlib
 import json
 import re
 from typing import Any
@@ -49,6 +50,9 @@ class FakeRoom:
         self.published: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
+        self.uploads: dict[str, tuple[int, bytes]] = {}
+        self.versions: dict[str, dict[str, Any]] = {}
+        self.refuse_versions = False
         self.lose_answer_of: str | None = None
 
     def transport(self) -> httpx.MockTransport:
@@ -94,6 +98,8 @@ class FakeRoom:
         me = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
         if me is None:
             return problem(401, "unauthorized", "No valid access token")
+        if path.startswith("/v1/uploads"):
+            return self._upload(request, path.rpartition("/")[2])
         body = json.loads(request.content) if request.content else {}
         if found := re.fullmatch(r"/v1/partners/([\w-]+)", path):
             return self._partner(found[1])
@@ -111,6 +117,8 @@ class FakeRoom:
         if found := re.fullmatch(r"/v1/reports/([\w-]+)", path):
             known = self.reports.get(found[1])
             return httpx.Response(200, json=known) if known else problem(404, "not-found", "Not found")
+        if found := re.fullmatch(r"/v1/collaborations/([\w-]+)/audiences/([\w-]+)/versions(/[\w-]+)?", path):
+            return self._version(request, found[1], (found[3] or "").lstrip("/"), body)
         found = re.fullmatch(r"/v1/collaborations/([\w-]+)(/\w+)?", path)
         if found is None or found[1] not in self.agreements:
             return problem(404, "not-found", "Not found")
@@ -198,6 +206,47 @@ class FakeRoom:
         proposed = agreements.from_json(body["agreement"])
         self.agreements[proposed.id] = (proposed, {me: base64.b64decode(body["signature"])})
         return httpx.Response(201, json=self._collaboration(proposed.id))
+
+    def _upload(self, request: httpx.Request, identifier: str) -> httpx.Response:
+        if request.method == "POST":
+            identifier = f"u-{len(self.uploads)}"
+            self.uploads[identifier] = (int(request.headers["Upload-Length"]), b"")
+            return httpx.Response(201, headers={"Location": f"/v1/uploads/{identifier}"})
+        if identifier not in self.uploads:
+            return problem(404, "not-found", "Not found")
+        length, data = self.uploads[identifier]
+        if request.method == "PATCH":
+            assert int(request.headers["Upload-Offset"]) == len(data)
+            data += request.content
+            self.uploads[identifier] = (length, data)
+        return httpx.Response(204, headers={"Upload-Offset": str(len(data)), "Upload-Length": str(length)})
+
+    def _version(
+        self, request: httpx.Request, collaboration: str, identifier: str, body: dict[str, Any]
+    ) -> httpx.Response:
+        """A version is looked at once before its check ends."""
+        if identifier:
+            known = self.versions[identifier]
+            if known["state"] == "checking":
+                known |= {"state": "refused" if self.refuse_versions else "published", "progress": 100}
+                known["receipt"] = self.receipt(
+                    f"audience:{known['state'][:-2]}", collaboration, {"version": known["id"]}
+                )
+            else:
+                known |= {"state": "checking", "progress": 40} if known["state"] == "received" else {}
+            return httpx.Response(200, json=known)
+        if request.method == "GET":
+            wanted = request.url.params["sha256"]
+            found = [each for each in self.versions.values() if each["sha256"] == wanted]
+            return httpx.Response(200, json={"versions": found})
+        length, data = self.uploads[body["upload"]]
+        assert len(data) == length
+        assert hashlib.sha256(data).hexdigest() == body["manifest"]["sha256"]
+        version = {"id": f"v-{len(self.versions)}", "state": "received", "progress": 0, "receipt": None}
+        version["problem"] = {"title": "No", "detail": "A token stands twice."} if self.refuse_versions else None
+        version["sha256"] = hashlib.sha256(canonical.dumps(body["manifest"])).hexdigest()
+        self.versions[str(version["id"])] = version
+        return httpx.Response(202, json=version)
 
     def _grant(self, body: dict[str, Any]) -> httpx.Response:
         grant = body["grant"]
