@@ -197,8 +197,9 @@ def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
 @audit.command("verify")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--vkey", required=True, help="The log's verifier key, from the operator, never from the archive.")
+@click.option("--older", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A checkpoint you kept.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def audit_verify(file: Path, vkey: str, as_json: bool) -> None:
+def audit_verify(file: Path, vkey: str, older: Path | None, as_json: bool) -> None:
     """Verifies an archive of the log offline: every leaf, every tile, the signature, every body.
 
     Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
@@ -210,7 +211,7 @@ def audit_verify(file: Path, vkey: str, as_json: bool) -> None:
         key = VerifierKey.parse(vkey)
     except NoteError as problem:
         raise click.UsageError(f"--vkey: {problem}") from None
-    verdict = verify.verify(file, key)
+    verdict = verify.verify(file, key, older.read_bytes() if older else None)
     _show(verdict, as_json)
     sys.exit(0 if verdict.ok else 1)
 

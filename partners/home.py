@@ -226,7 +226,7 @@ class Home:
 
     def _made(self, collaboration: str) -> Path:
         folder = self._folder(collaboration)
-        folder.parent.mkdir(exist_ok=True)
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 

@@ -132,7 +132,7 @@ def to_csv(report: Report) -> str:
 
 
 def _harmless(text: str) -> str:
-    return text
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _populations(title: str, figures: list[Figure], report: Report) -> Section:

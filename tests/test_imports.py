@@ -33,7 +33,8 @@ def imports(source: str) -> Iterator[str]:
             case ast.Import(names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module, names, level):
-                assert level == 0 and module, "imports are written in full, so that they can be read"
+                assert level == 0, "imports are written in full, so that they can be read"
+                assert module
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in names)
 

@@ -14,6 +14,7 @@ from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import partners
 from cleanroom.catalog.partners import Partner
+from policies.question import NAME
 
 LIFETIME = 60
 SKEW = 30
@@ -27,7 +28,8 @@ _NOBODY = bytes(31) + b"\x01"
 def access_token(assertion: str) -> str:
     """An access token for a good assertion; else the request fails with `bad-assertion`."""
     claimed = _claims(assertion, verify=False)
-    partner = partners.find(catalog(), str(claimed.get("sub", "")))
+    named = claimed.get("sub")
+    partner = partners.find(catalog(), named) if isinstance(named, str) and NAME.fullmatch(named) else None
     claims = _claims(assertion, verify=True, key=partner.signing_key if partner else _NOBODY)
     issued, expires = claims["iat"], claims["exp"]
     if partner is None or claims["iss"] != claims["sub"] or expires - issued > LIFETIME:
@@ -57,7 +59,8 @@ def _claims(assertion: str, *, verify: bool, key: bytes = _NOBODY) -> dict[str, 
             },
         )
         begins = max(claims["iat"], claims.get("nbf", claims["iat"]))
-        if not (begins - SKEW <= now <= claims["exp"] + SKEW and isinstance(claims["jti"], str)):
+        unique = isinstance(claims["jti"], str) and claims["jti"].isprintable()
+        if not (begins - SKEW <= now <= claims["exp"] + SKEW and unique):
             _refuse()
         return claims
     except (jwt.PyJWTError, ValueError, TypeError):

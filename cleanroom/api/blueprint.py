@@ -22,8 +22,8 @@ class _Parser(FlaskParser):
             fail(Problem.MEDIA_TYPE)
         try:
             value = json.loads(req.get_data().decode())
-            json.dumps(value, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):  # no JSON, half a character, thousands of digits, endless nesting
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):  # no JSON, NaN, half a character, thousands of digits, endless nesting
             fail(Problem.BAD_REQUEST)
         return value
 

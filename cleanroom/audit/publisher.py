@@ -72,9 +72,11 @@ def _write_tiles(connection: sqlite3.Connection, log_dir: Path, start: int, size
             path = log_dir / name
             if path.exists() and path.read_bytes() == data:
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True)
+                folders.update(folder for folder in path.parents if folder.is_relative_to(log_dir))
             write_file(path, data, PUBLIC)
-            folders.update(folder for folder in path.parents if folder.is_relative_to(log_dir))
+            folders.add(path.parent)
         if tile.width == WIDTH:
             filled.extend(log_dir / f"{name}.p" for name in (tile.path, tile.entries_path))
     for folder in folders:

@@ -1,9 +1,9 @@
 """Random questions, terms and broken documents for the tests of `policies`, and for whoever else needs some."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from policies.terms import MICRO, Kind, Mode, Terms
 from tests.engine.model import Person
 from tests.worlds import Row
 
+T = TypeVar("T")
 LAW = settings(deadline=None, max_examples=80)
 
 A, D, E = AudienceRef("ada", "main"), AudienceRef("bea", "main"), AudienceRef("cid", "main")
@@ -104,7 +105,25 @@ def terms() -> st.SearchStrategy[Terms]:
 
 def junk() -> st.SearchStrategy[Any]:
     """JSON values, the odd ones first: what fits nowhere, and what nearly fits everywhere."""
-    odd = (None, True, False, 0, 1, -1, 10**30, 1.0, float("nan"), "", " ", "\ud800", "a/b", IDENTIFIER, [], {}, [[]])
+    odd: tuple[Any, ...] = (
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        10**30,
+        1.0,
+        float("nan"),
+        "",
+        " ",
+        "\ud800",
+        "a/b",
+        IDENTIFIER,
+        [],
+        {},
+        [[]],
+    )
     scalars = st.sampled_from(odd) | st.integers() | st.text(max_size=5)
     return scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(max_size=5), scalars, max_size=3)
 
@@ -136,6 +155,16 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
         for key in node if isinstance(node, dict) else range(len(node)):
             yield node, key
             yield from _places(node[key])
+
+
+def parsed(parse: Callable[[Any], T], value: Any, refusal: type[ValueError]) -> T | None:
+    """What `parse` makes of the value. None for a refusal, which must be safe to print; any other exception goes on."""
+    try:
+        return parse(value)
+    except refusal as problem:
+        message = str(problem)
+    assert is_safe(message)
+    return None
 
 
 def is_safe(message: str) -> bool:

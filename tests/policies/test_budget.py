@@ -68,10 +68,10 @@ def test_scales(questions: tuple[Question, ...], keys: int, counts: int) -> None
 
 
 def test_people_and_each_measure_get_equal_shares() -> None:
-    """A sum of D's measure over A: D loses a value of at most 10 units, nobody's people change for D."""
+    """A sum of D's measure over A: one person of A is 1 and its value 10 units; one row of D is the value alone."""
     (priced,) = price((ask(A, sums=(SPEND,)),), agreement((A, D), ("email",)))
     assert priced.scales == Scales(counts=8, sums={SPEND: 80})  # 1 / 0.125, 10 / 0.125
-    assert priced.charges == {"ada": Fraction(1, 8), "bea": Fraction(10, 80)}
+    assert priced.charges == {"ada": Fraction(1, 8) + Fraction(10, 80), "bea": Fraction(10, 80)}
 
 
 @pytest.mark.parametrize("seed", range(0, 300, 50))

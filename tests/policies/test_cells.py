@@ -89,7 +89,7 @@ def test_random_worlds(seed: int) -> None:
         # whatever its rows.
         counts, _ = model.measure(question, world)
         assert set(counts) <= set(found), (each, question)
-        empty = worlds.World(world.agreement, {ref: () for ref in world.rows}, world.withdrawn)
+        empty = worlds.World(world.agreement, dict.fromkeys(world.rows, ()), world.withdrawn)
         assert cells(question, empty.agreement) == found
 
 

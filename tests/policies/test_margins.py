@@ -1,7 +1,7 @@
 """Margins against the exact distribution of the noise, worked out another way, to forty digits.
 
 A draw is the difference of two geometric variables, so a sum of n draws is the difference of two sums of n of them:
-P(G = i) = C(n + i - 1, i) (1 - p)^n p^i with p = exp(-1/scale). `test_the_yardstick` checks that against the definition.
+P(G = i) = C(n + i - 1, i) (1 - p)^n p^i with p = exp(-1/scale). `test_the_yardstick` checks that by the definition.
 """
 
 from collections.abc import Callable, Sequence

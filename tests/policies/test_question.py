@@ -85,13 +85,25 @@ def test_forms(where: Where, canonical: Where | None) -> None:
 
 
 def test_different_populations_stay_apart() -> None:
-    forms = [IN_D, IN_E, Not(IN_D), RED, Not(RED), All((IN_D, IN_E)), AnyOf((IN_D, IN_E)), NOBODY, None]
+    forms: list[Where | None] = [
+        IN_D,
+        IN_E,
+        Not(IN_D),
+        RED,
+        Not(RED),
+        All((IN_D, IN_E)),
+        AnyOf((IN_D, IN_E)),
+        NOBODY,
+        None,
+    ]
     assert len({canonical_where(each) if each else None for each in forms}) == len(forms)
 
 
 @LAW
 @given(wheres(), st.sampled_from((D, E)), st.data())
-def test_what_demands_a_match_holds_for_nobody_unmatched(where: Where, audience: AudienceRef, data: st.DataObject) -> None:
+def test_what_demands_a_match_holds_for_nobody_unmatched(
+    where: Where, audience: AudienceRef, data: st.DataObject
+) -> None:
     if demands(where, audience):
         assert not holds(where, data.draw(people(audience)))
 

@@ -27,7 +27,20 @@ from policies.question import (
     where_from_json,
     where_to_json,
 )
-from tests.policies.strategies import COLUMNS, IDENTIFIER, LAW, MEASURES, A, D, broken, is_safe, junk, questions, wheres
+from tests.policies.strategies import (
+    COLUMNS,
+    IDENTIFIER,
+    LAW,
+    MEASURES,
+    A,
+    D,
+    broken,
+    is_safe,
+    junk,
+    parsed,
+    questions,
+    wheres,
+)
 
 QUESTION = Question(
     A,
@@ -67,11 +80,7 @@ def test_where_there_and_back(where: Where) -> None:
 @LAW
 @given(broken(PINNED))
 def test_a_broken_question_is_refused_safely_or_is_a_question(value: Any) -> None:
-    try:
-        question = from_json(value)
-    except BadQuestion as problem:
-        assert is_safe(str(problem))
-    else:
+    if question := parsed(from_json, value, BadQuestion):
         assert from_json(json.loads(json.dumps(to_json(question)).encode())) == question
 
 

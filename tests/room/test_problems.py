@@ -126,6 +126,7 @@ UNREADABLE = {
     "half a character": b'{"code": "\\ud800", "signature": "", "signing_key": "", "sealing_key": ""}',
     "endless nesting": b"[" * 100_000,
     "deep": b'{"kind": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "NaN": b'{"grant": {"epsilon": NaN}, "signature": ""}',
     "thousands of digits": b'{"kind": ' + b"1" * 5_000 + b"}",
 }
 

@@ -51,6 +51,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "a number that is none": {"exp": float("nan")},
     "no jti": {"jti": None},
     "a jti that is no text": {"jti": 7},
+    "a jti of half a character": {"jti": "\udfff"},
     "another issuer": {"iss": "tasty"},
     "another subject": {"sub": "tasty"},
     "no subject": {"sub": None},

@@ -1,0 +1,209 @@
+"""Resumable uploads (tus 1.0): bytes arrive once, in order, and only their owner sees them."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from cleanroom.intake.limits import LIMITS
+from partners.room import upload
+from tests.room.stage import URL, Stage
+
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = "application/offset+octet-stream"
+
+
+def create(client: httpx.Client, length: object) -> httpx.Response:
+    return client.post("/v1/uploads", headers={**TUS, "Upload-Length": str(length)})
+
+
+def created(client: httpx.Client, length: int) -> str:
+    answer = create(client, length)
+    assert (answer.status_code, answer.headers["Tus-Resumable"]) == (201, "1.0.0")
+    return str(answer.headers["Location"])
+
+
+def patch(client: httpx.Client, address: str, offset: object, content: Any, **headers: str) -> httpx.Response:
+    sent = {**TUS, "Content-Type": BYTES, "Upload-Offset": str(offset), **headers}
+    return client.patch(address, headers=sent, content=content)
+
+
+def offset(client: httpx.Client, address: str) -> int:
+    answer = client.head(address, headers=TUS)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    return int(answer.headers["Upload-Offset"])
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> None:
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{code}"), answer.text
+
+
+def stored(stage: Stage, address: str) -> bytes:
+    return (stage.room.settings.incoming / address.rpartition("/")[2]).read_bytes()
+
+
+@pytest.fixture
+def client(shared_joined: Stage) -> Iterator[httpx.Client]:
+    with shared_joined.http("fresh") as opened:
+        yield opened
+
+
+def test_an_upload_in_two_parts(shared_joined: Stage, client: httpx.Client) -> None:
+    address = created(client, 10)
+    assert offset(client, address) == 0
+    assert client.head(address, headers=TUS).headers["Upload-Length"] == "10"
+    first = patch(client, address, 0, b"01234")
+    assert (first.status_code, first.headers["Upload-Offset"], first.content) == (204, "5", b"")
+    assert offset(client, address) == 5
+    assert patch(client, address, 5, b"56789").headers["Upload-Offset"] == "10"
+    assert stored(shared_joined, address) == b"0123456789"
+    assert patch(client, address, 10, b"").headers["Upload-Offset"] == "10"
+    refused(patch(client, address, 10, b"x"), 413, "too-large")
+
+
+@pytest.mark.parametrize("wrong", [0, 4, 6, 10, 11, 10**15 - 1])
+def test_a_wrong_offset(shared_joined: Stage, client: httpx.Client, wrong: int) -> None:
+    address = created(client, 10)
+    patch(client, address, 0, b"01234")
+    refused(patch(client, address, wrong, b"x"), 409, "wrong-offset")
+    assert stored(shared_joined, address) == b"01234"
+
+
+@pytest.mark.parametrize("wrong", ["", "-1", "1.0", "0x1", "٣", "1" * 16, " "])
+def test_a_number_that_is_none(client: httpx.Client, wrong: str) -> None:
+    refused(client.post("/v1/uploads", headers=[*TUS.items(), ("Upload-Length", wrong.encode())]), 422, "invalid")
+    address = created(client, 10)
+    headers = [*TUS.items(), ("Content-Type", BYTES), ("Upload-Offset", wrong.encode())]
+    refused(client.patch(address, headers=headers, content=b"x"), 422, "invalid")
+    refused(client.patch(address, headers={**TUS, "Content-Type": BYTES}, content=b"x"), 422, "invalid")
+
+
+def test_more_bytes_than_announced(shared_joined: Stage, client: httpx.Client) -> None:
+    address = created(client, 3)
+    refused(patch(client, address, 0, b"0123"), 413, "too-large")
+    assert patch(client, address, 0, b"012").status_code == 204
+    assert stored(shared_joined, address) == b"012"
+    refused(create(client, LIMITS.file_bytes + 1), 413, "too-large")
+    assert create(client, LIMITS.file_bytes).status_code == 201
+
+
+def test_what_arrived_before_a_cut_stays(shared_joined: Stage, client: httpx.Client) -> None:
+    """The body breaks off after 700,000 of a million bytes; the client asks where it stands and goes on."""
+    content = bytes(range(256)) * 4000
+    address = created(client, len(content))
+
+    class Cut:
+        def __init__(self) -> None:
+            self.left = content[:700_000]
+
+        def read(self, size: int = -1) -> bytes:
+            piece, self.left = self.left[:size], self.left[size:]
+            if not piece:
+                raise ConnectionResetError
+            return piece
+
+    # Straight to WSGI: a test client sends whole bodies.
+    with contextlib.suppress(ConnectionResetError):
+        shared_joined.app.test_client().patch(
+            address,
+            base_url=URL,
+            headers={**TUS, "Upload-Offset": "0", "Authorization": client.headers["Authorization"]},
+            content_type=BYTES,
+            content_length=len(content),
+            input_stream=Cut(),
+        )
+    at = offset(client, address)
+    assert 0 < at <= 700_000
+    assert stored(shared_joined, address) == content[:at]
+    assert patch(client, address, at, content[at:]).status_code == 204
+    assert stored(shared_joined, address) == content
+
+
+def test_two_writers_never_interleave(shared_joined: Stage, client: httpx.Client) -> None:
+    """The second one is told so while the first still sends."""
+    address = created(client, 20)
+    began, finish = threading.Event(), threading.Event()
+
+    class Slow:
+        def __init__(self) -> None:
+            self.pieces = [b"01234", b"56789"]
+
+        def read(self, size: int = -1) -> bytes:
+            if len(self.pieces) == 1:
+                began.set()
+                assert finish.wait(10)
+            return self.pieces.pop(0) if self.pieces else b""
+
+    def write() -> None:
+        shared_joined.app.test_client().patch(
+            address,
+            base_url=URL,
+            headers={**TUS, "Upload-Offset": "0", "Authorization": client.headers["Authorization"]},
+            content_type=BYTES,
+            input_stream=Slow(),
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert began.wait(10)
+    for at in (0, 5):
+        answer = patch(client, address, at, b"x")
+        refused(answer, 409, "wrong-offset")
+    finish.set()
+    thread.join()
+    assert stored(shared_joined, address) == b"0123456789"
+    assert patch(client, address, 10, b"x" * 10).status_code == 204
+
+
+def test_another_partners_upload_is_invisible(shared_joined: Stage, client: httpx.Client) -> None:
+    address = created(client, 3)
+    with shared_joined.http("tasty") as other:
+        there, nowhere = (other.head(each, headers=TUS) for each in (address, address[:-4] + "zzzz"))
+        assert there.status_code == 404
+        assert there.headers == nowhere.headers
+        refused(patch(other, address, 0, b"abc"), 404, "not-found")
+    assert offset(client, address) == 0
+
+
+@pytest.mark.parametrize("version", [None, "0.2.2", "1.0", ""])
+def test_another_version_of_tus(client: httpx.Client, version: str | None) -> None:
+    headers = {} if version is None else {"Tus-Resumable": version}
+    answer = client.post("/v1/uploads", headers={**headers, "Upload-Length": "1"})
+    refused(answer, 412, "tus-version")
+    assert answer.headers["Tus-Version"] == "1.0.0"
+
+
+def test_options_needs_no_version(client: httpx.Client) -> None:
+    answer = client.options("/v1/uploads")
+    assert (answer.status_code, answer.headers["Tus-Version"]) == (200, "1.0.0")
+
+
+def test_bytes_come_as_bytes(client: httpx.Client) -> None:
+    address = created(client, 3)
+    for kind in ("application/octet-stream", "application/json", ""):
+        refused(patch(client, address, 0, b"abc", **{"Content-Type": kind}), 415, "media-type")
+
+
+def test_the_client_resumes(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The partner's own client after a cut: it asks where the upload stands and sends the rest."""
+    monkeypatch.setattr(upload, "CHUNK_BYTES", 1000)
+    room, path = joined.players["fresh"].room, joined.folder / "file"
+    path.write_bytes(bytes(range(250)) * 12)
+    identifier = room.begin_upload(3000)
+
+    def cut(done: int, _: int) -> None:
+        if done == 2000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        room.upload(identifier, path, cut)
+    assert room.uploaded(identifier, 3000) == 2000
+    sent: list[int] = []
+    told: Callable[[int, int], None] = lambda done, _: sent.append(done)  # noqa: E731
+    room.upload(identifier, path, told)
+    assert sent == [2000, 3000]
+    assert stored(joined, identifier) == path.read_bytes()
