@@ -20,7 +20,7 @@ def draft_audience(mapping: Map) -> str:
     if mapping.attributes:
         lines += ["", "[audience.attributes]"]
         lines += [
-            f"{_text(item.name)} = [{', '.join(map(_text, item.values))}]"
+            f"{item.name} = [{', '.join(map(_text, item.values))}]"
             for item in mapping.attributes
             if item.values is not None
         ]
@@ -29,9 +29,7 @@ def draft_audience(mapping: Map) -> str:
         for item in mapping.measures:
             measure = item.measure
             lower, upper = (f"{Decimal(units).scaleb(-measure.decimals):f}" for units in (measure.lower, measure.upper))
-            lines.append(
-                f"{_text(measure.name)} = {{ lower = {lower}, upper = {upper}, decimals = {measure.decimals} }}"
-            )
+            lines.append(f"{measure.name} = {{ lower = {lower}, upper = {upper}, decimals = {measure.decimals} }}")
     return "\n".join(lines) + "\n"
 
 

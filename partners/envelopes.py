@@ -153,9 +153,9 @@ def open_envelope(identity: Identity, signed: SignedEnvelope, sender_keys: Publi
 
 
 def _info(collaboration: str, sender: str, recipient: str, epoch: int) -> bytes:
-    """The context that HPKE binds; each field after two bytes of its length, as everywhere in the protocol."""
+    """The context that HPKE binds."""
     fields = ("cleanroom/secret", str(PROTOCOL_VERSION), collaboration, sender, recipient, str(epoch))
-    return b"".join(len(data).to_bytes(2, "big") + data for data in (field.encode() for field in fields))
+    return protocol.length_prefixed(*fields)
 
 
 def _bytes(value: Any, length: int) -> bytes:

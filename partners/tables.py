@@ -227,4 +227,4 @@ def _cost(report: Report) -> str:
         return f"Cost: {', '.join(charged)}. Reading it again is free."
     if report.mode is Mode.THRESHOLD:
         return "Cost: nothing is charged in threshold mode, because nothing bounds what is told."
-    return "Cost: nothing."
+    return "Cost: nothing, the same was asked before today." if report.released else "Cost: nothing."

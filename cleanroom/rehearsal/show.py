@@ -5,14 +5,13 @@ from rich.table import Table
 
 from cleanroom.rehearsal.results import Results
 from partners import tables
-from partners.quality import Quality
-from partners.quality_tables import show_quality
+from partners.quality import Quality, render
 from policies.terms import MICRO
 
 
 def quality(made: Quality, console: Console) -> None:
     """One partner's quality report."""
-    show_quality(made, console)
+    render(made, console)
     console.print()
 
 

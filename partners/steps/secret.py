@@ -39,7 +39,7 @@ def make(home: Home, room: Room, text: str) -> Accepted:
     if collaboration.epoch <= home.highest_epoch(collaboration.id):
         raise SecretRefused(f"epoch {collaboration.epoch} has its secret already; go on with `prepare`")
     secret = home.secret(collaboration.id, collaboration.epoch)
-    if True:
+    if secret is None or secret.maker != me:
         secret = Secret(secrets.token_bytes(SECRET_BYTES), collaboration.epoch, me)
     check = key_check(secret.value, collaboration.id, collaboration.epoch)
     if collaboration.key_check not in (None, check):

@@ -96,6 +96,15 @@ class EngineContract:
         question = Question(B, None, (), (SPEND,), Purpose.INSIGHTS)
         assert room.measure(question, world, room.publish(world)).sums[SPEND] == (sum(amounts),)
 
+    def test_a_missing_measure_counts_0_also_where_the_bounds_exclude_it(self, room: "Room") -> None:
+        audience = Audience(A, ("email",), (), (Measure("visits", 3, 9, 0),))
+        rows = (Row({"email": b"e" * 16}, {}, {"visits": 5}), Row({"email": b"f" * 16}, {}, {}))
+        agreement = worlds.agreement([audience, Audience(B, ("email",), (), ())], ("email",))
+        world = World(agreement, {A: rows, B: ()}, {A: frozenset(), B: frozenset()})
+        visits = ColumnRef(A, "visits")
+        question = Question(A, None, (), (visits,), Purpose.INSIGHTS)
+        assert room.measure(question, world, room.publish(world)).sums[visits] == (5,)
+
     def test_a_withdrawn_row_is_absent(self, room: "Room") -> None:
         rows = tuple(Row({"email": bytes([n]) * 16}, {}, {}) for n in range(3))
         world = replace(_world(rows, (), ("email",)), withdrawn={A: frozenset({0, 2}), B: frozenset()})

@@ -130,6 +130,10 @@ def test_threshold_mode_says_that_differencing_works_and_has_no_margins() -> Non
     assert "nothing is charged" in text
 
 
+def test_a_repeat_says_why_it_costs_nothing() -> None:
+    assert "Cost: nothing, the same was asked before today." in printed({**STATISTICS, "cost": {}, "free": True})
+
+
 def test_private_mode_explains_the_margin_and_the_cost() -> None:
     text = printed(STATISTICS)
     assert "95 of 100" in text
@@ -148,7 +152,8 @@ def test_private_mode_explains_the_margin_and_the_cost() -> None:
 )
 def test_a_refusal_says_what_would_pass(reason: str, explanation: str, words: str) -> None:
     text = printed(report(status="refused", reason=reason, explanation=explanation, cost={}))
-    assert f"Refused: {''}" in text
+    assert "Refused: " in text
+    assert "Cost: nothing." in text
     assert words in text
     assert "--csv" not in text
 

@@ -75,7 +75,8 @@ DATA = bytes(range(45))
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_file_goes_in_pieces_and_progress_is_told(tmp_path: Path) -> None:
-    tus, told = Tus(len(DATA)), []
+    tus = Tus(len(DATA))
+    told: list[tuple[int, int]] = []
     connection = connected(tus)
     assert upload.create(connection, len(DATA)) == "u-1"
     upload.send(connection, "u-1", file_of(tmp_path, DATA), lambda done, whole: told.append((done, whole)))
@@ -101,7 +102,8 @@ FAULTS = ["", "busy", "cut before", "cut in the middle", "cut after"]
 def test_every_mix_of_faults_ends_with_the_file_or_a_plain_message(
     tmp_path_factory: pytest.TempPathFactory, faults: list[str]
 ) -> None:
-    tus, slept = Tus(len(DATA), list(faults)), []
+    tus = Tus(len(DATA), list(faults))
+    slept: list[float] = []
     path = file_of(tmp_path_factory.mktemp("upload"), DATA)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upload, "CHUNK_BYTES", 10)
@@ -115,7 +117,8 @@ def test_every_mix_of_faults_ends_with_the_file_or_a_plain_message(
 
 
 def test_five_cuts_in_a_row_give_up_and_wait_longer_each_time(tmp_path: Path) -> None:
-    tus, slept = Tus(len(DATA), ["cut before"] * 9), []
+    tus = Tus(len(DATA), ["cut before"] * 9)
+    slept: list[float] = []
     with pytest.raises(RoomUnreachable, match="run the command again"):
         upload.send(connected(tus), "u-1", file_of(tmp_path, DATA), lambda done, whole: None, slept.append)
     assert tus.patches == 5

@@ -1,12 +1,12 @@
 """Resumable uploads (tus 1.0): bytes arrive once, in order, and only their owner sees them."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from werkzeug.test import TestResponse
 
 from cleanroom.intake.limits import LIMITS
 from partners.room import upload
@@ -45,6 +45,15 @@ def stored(stage: Stage, address: str) -> bytes:
     return (stage.room.settings.incoming / address.rpartition("/")[2]).read_bytes()
 
 
+def streamed(stage: Stage, client: httpx.Client, address: str, body: Any, length: int) -> TestResponse:
+    """A PATCH from the beginning whose body arrives as `body.read` gives it: straight to WSGI, as a server does it."""
+    environment = {"wsgi.input": body, "CONTENT_LENGTH": str(length)}
+    headers = {**TUS, "Upload-Offset": "0", "Authorization": client.headers["Authorization"]}
+    return stage.app.test_client().patch(
+        address, base_url=URL, headers=headers, content_type=BYTES, environ_overrides=environment
+    )
+
+
 @pytest.fixture
 def client(shared_joined: Stage) -> Iterator[httpx.Client]:
     with shared_joined.http("fresh") as opened:
@@ -72,7 +81,7 @@ def test_a_wrong_offset(shared_joined: Stage, client: httpx.Client, wrong: int) 
     assert stored(shared_joined, address) == b"01234"
 
 
-@pytest.mark.parametrize("wrong", ["", "-1", "1.0", "0x1", "٣", "1" * 16, " "])
+@pytest.mark.parametrize("wrong", ["", "-1", "1.0", "0x1", "1" * 16, " "])
 def test_a_number_that_is_none(client: httpx.Client, wrong: str) -> None:
     refused(client.post("/v1/uploads", headers=[*TUS.items(), ("Upload-Length", wrong.encode())]), 422, "invalid")
     address = created(client, 10)
@@ -96,27 +105,18 @@ def test_what_arrived_before_a_cut_stays(shared_joined: Stage, client: httpx.Cli
     address = created(client, len(content))
 
     class Cut:
-        def __init__(self) -> None:
-            self.left = content[:700_000]
+        left = content[:700_000]
 
-        def read(self, size: int = -1) -> bytes:
+        def read(self, size: int) -> bytes:
             piece, self.left = self.left[:size], self.left[size:]
             if not piece:
                 raise ConnectionResetError
             return piece
 
-    # Straight to WSGI: a test client sends whole bodies.
-    with contextlib.suppress(ConnectionResetError):
-        shared_joined.app.test_client().patch(
-            address,
-            base_url=URL,
-            headers={**TUS, "Upload-Offset": "0", "Authorization": client.headers["Authorization"]},
-            content_type=BYTES,
-            content_length=len(content),
-            input_stream=Cut(),
-        )
+    answer = streamed(shared_joined, client, address, Cut(), len(content))
+    assert answer.status_code == 400
     at = offset(client, address)
-    assert 0 < at <= 700_000
+    assert at == 700_000
     assert stored(shared_joined, address) == content[:at]
     assert patch(client, address, at, content[at:]).status_code == 204
     assert stored(shared_joined, address) == content
@@ -128,26 +128,16 @@ def test_two_writers_never_interleave(shared_joined: Stage, client: httpx.Client
     began, finish = threading.Event(), threading.Event()
 
     class Slow:
-        def __init__(self) -> None:
-            self.pieces = [b"01234", b"56789"]
+        pieces = iter((b"01234", b"56789"))
 
-        def read(self, size: int = -1) -> bytes:
-            if len(self.pieces) == 1:
+        def read(self, _: int) -> bytes:
+            piece = next(self.pieces)
+            if piece == b"56789":
                 began.set()
                 assert finish.wait(10)
-            return self.pieces.pop(0) if self.pieces else b""
+            return piece
 
-    def write() -> None:
-        shared_joined.app.test_client().patch(
-            address,
-            base_url=URL,
-            headers={**TUS, "Upload-Offset": "0", "Authorization": client.headers["Authorization"]},
-            content_type=BYTES,
-            input_stream=Slow(),
-            environ_overrides={"wsgi.input_terminated": True},
-        )
-
-    thread = threading.Thread(target=write)
+    thread = threading.Thread(target=streamed, args=(shared_joined, client, address, Slow(), 10))
     thread.start()
     assert began.wait(10)
     for at in (0, 5):
