@@ -31,6 +31,7 @@ from cleanroom.settings import read
 from partners.manifest import Manifest, SignedManifest
 
 IDLE_SECONDS = 0.2
+SWEEP_SECONDS = 60.0
 
 
 def work(room: Room, stopping: threading.Event) -> None:

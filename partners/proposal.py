@@ -19,7 +19,7 @@ from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
-from partners.failure import Failure
+from partners.failure import Failure, plain
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
 from partners.terms_file import NAMES, terms_from_table
 from policies import agreement, terms
@@ -128,8 +128,9 @@ def _units(value: Any, decimals: int, where: str) -> int:
 
 
 def _only(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    if any(name not in known for name in table):
-        raise BadProposal(f"{where} has an entry that is not known here; it can have: {', '.join(known)}")
+    for name in table:
+        if name not in known:
+            raise BadProposal(f"{where} has `{plain(name, 40)}`, unknown here; it can have: {', '.join(known)}")
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from partners.failure import Failure
+from partners.failure import Failure, plain
 from policies import terms
 from policies.terms import BadTerms, Terms
 
@@ -34,6 +34,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def terms_from_table(table: Mapping[str, Any], where: str) -> Terms:
     """The terms in a TOML table that holds nothing else; `where` names it in messages. Raises `BadTermsFile`."""
+    for name in table:
+        if name not in NAMES:
+            raise BadTermsFile(f"{where}: `{plain(name, 40)}` is not a term; the terms are {', '.join(NAMES)}")
     value = dict(table)
     try:
         for name in _EPSILONS:

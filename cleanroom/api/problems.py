@@ -50,6 +50,7 @@ class Problem(Enum):
     CONFLICT = ("conflict", 409, "It is there already", "Nothing to do, or choose another name.")
     NOT_OPEN = ("not-open", 409, "The agreement is not open yet", "Every partner must sign it first.")
     WRONG_OFFSET = ("wrong-offset", 409, "The upload stands elsewhere", "Ask for its offset with HEAD and go on there.")
+    CHECKSUM = ("checksum", 460, "The bytes are not those of the checksum", "Nothing was kept; send the chunk again.")
     UPLOAD_INCOMPLETE = ("upload-incomplete", 409, "The upload is not complete", "Finish the upload first.")
     TOO_LARGE = ("too-large", 413, "Too large", "See the limits in docs/limits.md.")
     MEDIA_TYPE = ("media-type", 415, "Wrong content type", "Send the content type that the API description names.")

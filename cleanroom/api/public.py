@@ -80,7 +80,7 @@ def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
 @blueprint.response(200, content_type="application/octet-stream", schema={"type": "string", "format": "binary"})
 def log(name: str) -> Response:
     """The published log as plain files: `checkpoint` and `tile/…` (C2SP tlog-tiles)."""
-    kind = "text/plain; charset=utf-8" if name == "checkpoint" else "application/octet-stream"
+    kind = "text/plain" if name == "checkpoint" else "application/octet-stream"
     if not _LOG_FILE.fullmatch(name):
         fail(Problem.NOT_FOUND)
     response = send_from_directory(room().settings.log, name, mimetype=kind, etag=False)

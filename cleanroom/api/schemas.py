@@ -149,8 +149,8 @@ class FigureSchema(Schema):
     where = fields.Raw(required=True, allow_none=True)
     by = fields.Dict(keys=fields.String(), required=True)
     measure = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True, metadata={"type": ["number", "null"]})
-    margin95 = fields.Raw(required=True, allow_none=True, metadata={"type": ["number", "null"]})
+    value = fields.Raw(required=True, allow_none=True, metadata={"type": "number"})
+    margin95 = fields.Raw(required=True, allow_none=True, metadata={"type": "number"})
     withheld = fields.Boolean(required=True)
     at_least = fields.Boolean(required=True)
 

@@ -133,7 +133,7 @@ def grant(
 ) -> None:
     """Stores a checked grant within a transaction."""
     connection.execute(
-        "insert into grants values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into grants values (?, ?, ?, ?, ?, ?, ?)",
         (partner, serial, micro, document, signature, created, leaf),
     )
 

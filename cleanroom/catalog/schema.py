@@ -60,7 +60,8 @@ create table envelopes (
     primary key (collaboration, epoch, recipient)
 ) strict;
 create table uploads (
-    id text primary key, partner text not null references partners(name), length integer not null, created text not null
+    id text primary key, partner text not null references partners(name),
+    length integer not null, expires integer not null
 ) strict;
 create table versions (
     id text primary key, collaboration text not null references collaborations(id),

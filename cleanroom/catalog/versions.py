@@ -23,11 +23,12 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A resumable upload: `length` bytes are announced."""
+    """A resumable upload: `length` bytes are announced; it is gone at `expires` (seconds since 1970)."""
 
     id: str
     partner: str
     length: int
+    expires: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,39 @@ _COLUMNS = (
 )
 
 
-def create_upload(catalog: Catalog, upload: Upload, created: str) -> None:
+def create_upload(catalog: Catalog, upload: Upload) -> None:
+    """Stores a new upload."""
     with catalog.transaction() as connection:
         connection.execute(
-            "insert into uploads values (?, ?, ?, ?)", (upload.id, upload.partner, upload.length, created)
+            "insert into uploads values (?, ?, ?, ?)", (upload.id, upload.partner, upload.length, upload.expires)
         )
 
 
 def find_upload(catalog: Catalog, identifier: str, partner: str) -> Upload | None:
     """An upload by its id, for the partner that created it."""
-    row = catalog.one("select id, partner, length from uploads where id = ? and partner = ?", identifier, partner)
+    row = catalog.one(
+        "select id, partner, length, expires from uploads where id = ? and partner = ?", identifier, partner
+    )
     return Upload(*tuple(row)) if row else None
 
 
+def attached(catalog: Catalog, upload: str) -> bool:
+    """Whether a version is made of this upload."""
+    return catalog.one("select 1 from versions where upload = ?", upload) is not None
+
+
+def expired_uploads(catalog: Catalog, now: int) -> list[str]:
+    """The uploads whose time has passed and that no version is made of."""
+    rows = catalog.all(
+        "select id from uploads where expires <= ?"
+        " and id not in (select upload from versions where upload is not null)",
+        now,
+    )
+    return [str(row["id"]) for row in rows]
+
+
 def forget_upload(connection: sqlite3.Connection, identifier: str) -> None:
+    """Removes an upload within a transaction; its bytes are the caller's."""
     connection.execute("delete from uploads where id = ?", (identifier,))
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 GIB = 2**30
 
+# How long an upload may take from its announcement to its version, in seconds: two days.
+UPLOAD_SECONDS = 48 * 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

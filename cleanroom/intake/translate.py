@@ -64,11 +64,9 @@ def translate(path: Path, manifest: Manifest, rekeyer: Rekeyer, folder: Path, li
             rows = 0
             for batch in _batches(parquet, limits):
                 rows += batch.num_rows
-                if rows > manifest.rows:
-                    raise Refused(Rejection.ROWS_MISMATCH, "the file has more rows than its own footer says")
                 _write(batch, manifest, rekeyer, writer)
             if rows != manifest.rows:
-                raise Refused(Rejection.ROWS_MISMATCH, "the file has fewer rows than its own footer says")
+                raise Refused(Rejection.ROWS_MISMATCH, "the file has another number of rows than its own footer says")
     columns = Columns(folder, meta)
     for key in manifest.keys:
         if repeats(columns.tokens(key), columns.present(key)):

@@ -52,15 +52,15 @@ def email(value: str, profile: EmailProfile) -> str | Invalid:
     local, _, domain = _lower(address).partition("@")
     if not _is_dot_string(local) or len(local.encode()) > MAX_LOCAL_BYTES:
         return Invalid.NOT_AN_ADDRESS
-    ascii_domain = _ascii_domain(domain) if len(domain) <= MAX_DOMAIN_CHARACTERS else None
-    if ascii_domain is None or len(local.encode()) + 1 + len(ascii_domain) > MAX_ADDRESS_BYTES:
+    encoded = ascii_domain(domain) if len(domain) <= MAX_DOMAIN_CHARACTERS else None
+    if encoded is None or len(local.encode()) + 1 + len(encoded) > MAX_ADDRESS_BYTES:
         return Invalid.NOT_AN_ADDRESS
-    if profile is EmailProfile.UID2 and ascii_domain == "gmail.com":
+    if profile is EmailProfile.UID2 and encoded == "gmail.com":
         # Without its dots, a mark can meet a letter that it composes with.
         local = unicodedata.normalize("NFC", local.partition("+")[0].replace(".", ""))
         if not local:
             return Invalid.NOT_AN_ADDRESS
-    canonical = f"{local}@{ascii_domain}"
+    canonical = f"{local}@{encoded}"
     if canonical in PLACEHOLDER_ADDRESSES:
         return Invalid.PLACEHOLDER
     if local.partition("+")[0] in ROLE_LOCAL_PARTS:
@@ -81,11 +81,11 @@ def _is_dot_string(local: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)  # a customer file has few domains, and IDNA is the slow part
-def _ascii_domain(domain: str) -> str | None:
+def ascii_domain(domain: str) -> str | None:
     """The domain by IDNA, or None where it is no mail domain; a second `@` ends here too."""
     try:
-        ascii_domain = idna.encode(domain, uts46=True).decode("ascii")
+        encoded = idna.encode(domain, uts46=True).decode("ascii")
     except UnicodeError:  # what idna raises, for every kind of refusal
         return None
-    head, _, last = ascii_domain.rpartition(".")
-    return ascii_domain if head and len(last) >= 2 and not last.isdigit() else None
+    head, _, last = encoded.rpartition(".")
+    return encoded if head and len(last) >= 2 and not last.isdigit() else None

@@ -69,6 +69,16 @@ def _fail_after(patch: pytest.MonkeyPatch, name: str, allowed: int) -> None:
     patch.setattr(target, name, failing)
 
 
+def test_links_of_an_attempt_that_was_cut_off_are_made_anew(tmp_path: Path) -> None:
+    engine, store = EmbeddedEngine(tmp_path / "data"), Store(tmp_path / "data")
+    engine.publish(Staged("a1", _staged(tmp_path, "a", "ada"), ()))
+    for pair in (("b1", "a1"), ("a1", "b1")):
+        store.add_links(*pair, {"email": np.full(1, -1, np.int32)})
+    engine.publish(Staged("b1", _staged(tmp_path, "b", "bea"), ("a1",)))
+    assert store.links("b1", "a1", "email", 1).tolist() == [0]
+    assert store.links("a1", "b1", "email", 1).tolist() == [0]
+
+
 def test_publishing_one_audience_leaves_the_links_of_others_alone(tmp_path: Path) -> None:
     engine, links = EmbeddedEngine(tmp_path / "data"), tmp_path / "data" / "links"
     engine.publish(Staged("a1", _staged(tmp_path, "a", "ada"), ()))
@@ -81,11 +91,13 @@ def test_publishing_one_audience_leaves_the_links_of_others_alone(tmp_path: Path
 
 def test_a_damaged_column_is_an_error_and_not_published(tmp_path: Path) -> None:
     engine = EmbeddedEngine(tmp_path / "data")
-    for damage in ("shorter", "type", "gone", "meta"):
+    for damage in ("shorter", "longer", "type", "gone", "meta"):
         folder = _staged(tmp_path, damage, "ada")
         consent = folder / "consent.npy"
         if damage == "shorter":
             consent.write_bytes(consent.read_bytes()[:-1])
+        elif damage == "longer":
+            np.save(consent, np.ones(2, np.uint8))
         elif damage == "type":
             np.save(consent, np.zeros(1, np.int64))
         elif damage == "gone":

@@ -33,6 +33,12 @@ def test_a_token_in_two_rows_is_seen(tokens: list[bytes | None]) -> None:
     assert repeats(*_arrays(tokens)) == (len(set(there)) < len(there))
 
 
+def test_a_row_without_a_token_repeats_nothing() -> None:
+    zeros, alike = bytes(16), bytes(8) + b"suffix 1"
+    assert not repeats(*_arrays([zeros, alike, None]))
+    assert repeats(*_arrays([zeros, alike, zeros]))
+
+
 def _arrays(tokens: list[bytes | None]) -> tuple[np.ndarray, np.ndarray]:
     data = b"".join(token or bytes(16) for token in tokens)
     return np.frombuffer(data, np.uint8).reshape(-1, 16), np.array([token is not None for token in tokens], np.bool_)

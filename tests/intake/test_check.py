@@ -170,6 +170,8 @@ def _replace_child(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         'print(\'{"ok": false, "reason": "not_parquet", "detail": "\\\\u001b[2J"}\')',
         "print('x' * 10_000_000)",
         "print('[' * 100_000)",
+        # An answer, and then it dies of something else.
+        'print(\'{"ok": false, "reason": "token_twice", "detail": ""}\'); raise SystemExit(1)',
         # It claims success, and has written nothing.
         'print(\'{"ok": true, "rows": 20}\')',
         "import time; time.sleep(60)",

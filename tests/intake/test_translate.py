@@ -13,8 +13,9 @@ import pytest
 from cleanroom.engine.columns import EPOCH_DAY, Columns
 from cleanroom.engine.rekey import Rekeyer
 from cleanroom.intake.limits import LIMITS, Limits
-from cleanroom.intake.rejection import Rejection
-from cleanroom.intake.translate import Refused, meta_of, translate
+from cleanroom.intake.rejection import Rejected, Rejection
+from cleanroom.intake import translate
+from cleanroom.intake.translate import Refused, meta_of
 from partners.manifest import Manifest
 from tests.intake import uploads
 from tests.intake.uploads import AUDIENCE, REKEY_KEY, ROWS, row
@@ -25,7 +26,7 @@ def _translate(tmp_path: Path, path: Path, rows: int, limits: Limits = LIMITS, *
     folder = tmp_path / "columns"
     folder.mkdir()
     described: Manifest = uploads.manifest_of(path, rows, **manifest)
-    assert translate(path, described, Rekeyer(REKEY_KEY), folder, limits) == rows
+    assert translate.translate(path, described, Rekeyer(REKEY_KEY), folder, limits) == rows
     return Columns(folder, meta_of(described))
 
 
@@ -165,7 +166,7 @@ def test_another_number_of_rows_than_the_manifest_says(tmp_path: Path) -> None:
     path = uploads.write(tmp_path / "file", uploads.table())
     with pytest.raises(Refused) as refused:
         _translate(tmp_path, path, len(ROWS) + 1)
-    assert refused.value.why.reason is Rejection.ROWS_MISMATCH
+    assert refused.value.why == Rejected(Rejection.ROWS_MISMATCH, "the file has 20 rows, not 21")
 
 
 @pytest.mark.parametrize("claimed", [19, 21])
@@ -188,6 +189,31 @@ def test_a_footer_that_lies_about_the_rows(tmp_path: Path, claimed: int) -> None
     with pytest.raises(Refused) as refused:
         _translate(tmp_path, path, claimed)
     assert refused.value.why.reason is Rejection.ROWS_MISMATCH
+
+
+@pytest.mark.parametrize("index", [4, -1])
+def test_an_index_outside_its_dictionary(tmp_path: Path, index: int) -> None:
+    """Arrow decodes it without complaint; -1 would quietly be the last value of the code-list."""
+    path = tmp_path / "file"
+    rows = tuple(row(number) for number in range(1000))
+    pq.write_table(uploads.table(rows), path, compression="none", write_statistics=False)
+    data, column = path.read_bytes(), pq.read_metadata(path).row_group(0).column(2)
+    # A page of indices: their width in bits, then here one run of 125 packed groups of 8.
+    page = data.index(b"\x02\xfb\x01", column.data_page_offset)
+    # Instead: 32 bits wide, one run of 1000 times the index.
+    lie = b"\x20\xd0\x0f" + index.to_bytes(4, "little", signed=True)
+    path.write_bytes(data[:page] + lie + data[page + len(lie) :])
+    with pytest.raises(pa.ArrowInvalid, match="out of bounds"):
+        _translate(tmp_path, path, len(rows))
+
+
+def test_tokens_of_a_slice() -> None:
+    tokens = pa.array([b"a" * 16, b"b" * 16, None], pa.binary(16)).slice(1)
+    rekeyed, present = translate._tokens(tokens, Rekeyer(REKEY_KEY))
+    assert rekeyed.tobytes() == Rekeyer(REKEY_KEY).tokens(b"b" * 16) + bytes(16)
+    assert present.tolist() == [True, False]
+    whole, _ = translate._tokens(tokens.slice(0, 1), Rekeyer(REKEY_KEY))
+    assert whole.tobytes() == Rekeyer(REKEY_KEY).tokens(b"b" * 16)
 
 
 def _good_file(tmp_path: Path) -> bytes:

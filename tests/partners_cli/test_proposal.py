@@ -100,11 +100,11 @@ def test_two_proposals_have_two_ids() -> None:
 
 
 BAD = {
-    "no collaboration": ("[collaboration]", "[collab]", "agreement file has an entry"),
+    "no collaboration": ("[collaboration]", "[collab]", "agreement file has `collab`"),
     "an unknown entry": (
         'name = "drive-2026"',
         'name = "drive-2026"\ncolour = "red"',
-        r"\[collaboration\] has an entry",
+        r"\[collaboration\] has `colour`",
     ),
     "no name": ('name = "drive-2026"\n', "", r"\[collaboration\] name"),
     "a name with a space": ('"drive-2026"', '"drive 2026"', r"\[collaboration\] name"),
@@ -130,11 +130,11 @@ BAD = {
         "[partner]\nname = 1\n",
         "at least one",
     ),
-    "a partner's unknown entry": ('name = "tasty"', 'name = "tasty"\nfile = "x.csv"', r"\[\[partner\]\] has an entry"),
-    "a partner's unknown term": ('name = "tasty"', 'name = "tasty"\nterms = { size = 5 }', "terms of tasty: unknown"),
+    "a partner's unknown entry": ('name = "tasty"', 'name = "tasty"\nfile = "x.csv"', r"\[\[partner\]\] has `file`"),
+    "a partner's unknown term": ('name = "tasty"', 'name = "tasty"\nterms = { size = 5 }', "terms of tasty: `size`"),
     "terms that are no table": ('name = "tasty"', 'name = "tasty"\nterms = 5', "terms of tasty"),
     "an audience of nobody": ('owner = "fresh"', 'owner = "bland"', "not a partner"),
-    "an audience's unknown entry": ('owner = "fresh"', 'owner = "fresh"\nrows = 5', r"\[\[audience\]\] has an entry"),
+    "an audience's unknown entry": ('owner = "fresh"', 'owner = "fresh"\nrows = 5', r"\[\[audience\]\] has `rows`"),
     "a key that is not agreed": ('keys = ["email"]', 'keys = ["phone"]', "some of the agreement's match_keys"),
     "no keys": ('keys = ["email"]', "keys = []", "some of the agreement's match_keys"),
     "an empty code-list": ('["gold", "silver"]', "[]", "1 to 1000 values"),
@@ -152,7 +152,7 @@ BAD = {
     "a bound that is infinite": ("upper = 30", "upper = inf", "too large"),
     "a bound that is no number": ("upper = 30", "upper = nan", "too large"),
     "odd decimals": ("decimals = 0", "decimals = 7", "0 to 6"),
-    "a measure's unknown entry": ("decimals = 0", "column = 'x'", "fresh/drive.visits has an entry"),
+    "a measure's unknown entry": ("decimals = 0", "column = 'x'", "fresh/drive.visits has `column`"),
     "a measure that is no table": (
         "visits = { lower = 0, upper = 30, decimals = 0 }",
         "visits = 30",

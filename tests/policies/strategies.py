@@ -15,7 +15,7 @@ from tests.engine.model import Person
 from tests.worlds import Row
 
 T = TypeVar("T")
-LAW = settings(deadline=None, max_examples=80)
+LAW = settings(deadline=None, max_examples=60)
 
 A, D, E = AudienceRef("ada", "main"), AudienceRef("bea", "main"), AudienceRef("cid", "main")
 VALUES = ("red", "green", "other", "unknown")

@@ -106,6 +106,15 @@ def test_what_is_not_canonical_is_refused(data: bytes) -> None:
     assert is_safe(str(problem.value))
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b'{"a":1,"a":1}', "twice"), (b"1.5", "float"), (b"[1, 2]", "canonical form"), (b"{", "not JSON")],
+)
+def test_the_refusal_says_why(data: bytes, says: str) -> None:
+    with pytest.raises(NotCanonical, match=says):
+        loads(data)
+
+
 def nested(depth: int) -> Any:
     value: Any = []
     for _ in range(depth):

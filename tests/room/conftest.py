@@ -65,7 +65,11 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     """Reports are asked of it, nothing else is changed."""
     with Stage.make(tmp_path_factory.mktemp("trio"), "fresh", "tasty", "sunny", allowance=1000 * MICRO) as stage:
         private = stage.agree(
-            *CUSTOMERS, minimum_size=10, epsilon_per_report=100, epsilon_total=1000, purposes=["insights", "measurement"]
+            *CUSTOMERS,
+            minimum_size=10,
+            epsilon_per_report=100,
+            epsilon_total=1000,
+            purposes=["insights", "measurement"],
         )
         threshold = stage.agree(
             *CUSTOMERS, mode="threshold", minimum_size=10, rounding=1, purposes=["insights", "measurement"]

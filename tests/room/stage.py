@@ -172,13 +172,14 @@ class Stage:
             yield stage
 
     @contextmanager
-    def copy(self, folder: Path) -> Iterator["Stage"]:
-        """The same room once more, in a folder of its own, at this stage's time."""
+    def copy(self, folder: Path, allowance: int | None = None) -> Iterator["Stage"]:
+        """The same room once more, in a folder of its own, at this stage's time; with another allowance, if given."""
         for part in ("room", "keys", "partners"):
             shutil.copytree(self.folder / part, folder / part)
         clock = Clock()
         clock.now = self.clock.now
-        room = setup.open_room(settings(folder, self.room.settings.allowance, self.room.settings.floor), clock)
+        before = self.room.settings
+        room = setup.open_room(settings(folder, allowance or before.allowance, before.floor), clock)
         with self._open(folder, room, clock) as stage:
             for name in self.players:
                 stage._enter(Home.open(folder / "partners" / name), name)

@@ -34,9 +34,7 @@ def signed(shared_signed: Collaboration, tmp_path: Path) -> Iterator[Collaborati
 
 def sealed(at: Collaboration, sender: str, recipient: str, value: bytes, epoch: int = 1) -> SignedEnvelope:
     players = at.stage.players
-    return seal(
-        players[sender].identity, value, at.id, epoch, sender, recipient, players[recipient].identity.public
-    )
+    return seal(players[sender].identity, value, at.id, epoch, sender, recipient, players[recipient].identity.public)
 
 
 def send(at: Collaboration, envelope: SignedEnvelope, name: str) -> httpx.Response:

@@ -20,7 +20,11 @@ WEEK = 7 * 24 * 3600
 def claim(code: str, identity: Identity, **changes: Any) -> dict[str, Any]:
     """The body of a join, signed; `changes` come after the signature."""
     keys_of = identity.public
-    signed = {"code": code, "signing_key": encode_base64(keys_of.signing), "sealing_key": encode_base64(keys_of.sealing)}
+    signed = {
+        "code": code,
+        "signing_key": encode_base64(keys_of.signing),
+        "sealing_key": encode_base64(keys_of.sealing),
+    }
     signature = identity.sign("join/v1", canonical.dumps(signed))
     return {**signed, "signature": encode_base64(signature), **changes}
 

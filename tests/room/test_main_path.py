@@ -26,7 +26,7 @@ SUMS = {
     "where": {"all": [{"matched": "fresh/drive"}, {"is": ["tasty/readers.genre", ["news"]]}]},
     "sum": ["fresh/drive.spend"],
 }
-ASKED = {"two": TWO, "three": THREE, "table": TABLE, "sums": SUMS}
+ASKED: dict[str, dict[str, Any]] = {"two": TWO, "three": THREE, "table": TABLE, "sums": SUMS}
 
 
 def recounted(report: Report, asked: Mapping[str, Any]) -> list[tuple[Figure, Decimal | None]]:
@@ -42,7 +42,7 @@ def test_threshold_figures_are_those_of_a_recount(trio: Trio, name: str) -> None
     assert sum(not figure.withheld for figure, _ in figures) >= 3
     for figure, exact in figures:
         if figure.withheld:
-            assert figure.measure != "people" or exact is not None and exact < 10
+            assert figure.measure != "people" or (exact is not None and exact < 10)
         elif figure.measure in ("people", "sum:fresh/drive.spend"):
             # What is withheld here are empty cells, so that no total lacks anybody.
             assert figure.value == exact
@@ -59,7 +59,7 @@ def test_private_figures_are_those_of_a_recount_and_noise(trio: Trio, name: str)
     people = max(price.scales.counts for price in prices if price.scales)
     amounts = max((scale for price in prices if price.scales for scale in price.scales.sums.values()), default=0)
     # A sum of a dozen draws is 60 scales away once in 10^13 times.
-    tolerance = {"people": 60 * people, "sum:fresh/drive.spend": Decimal(60 * amounts) / 100}
+    tolerance = {"people": Decimal(60 * people), "sum:fresh/drive.spend": Decimal(60 * amounts) / 100}
     report = trio.stage.ask("tasty", trio.private, ASKED[name])
     assert report.released
     for figure, exact in recounted(report, ASKED[name]):
@@ -88,7 +88,8 @@ def test_the_same_report_is_read_by_every_party(trio: Trio) -> None:
     assert report.id is not None
     for player in trio.stage.players.values():
         read = player.room.report(report.id)
-        assert (read.figures, read.cost, read.free, read.date) == (report.figures, report.cost, report.free, report.date)
+        for name in ("figures", "cost", "free", "date", "explanation"):
+            assert getattr(read, name) == getattr(report, name)
         assert report.id in [each.id for each in player.room.reports(trio.threshold)]
 
 

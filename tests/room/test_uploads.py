@@ -1,5 +1,7 @@
 """Resumable uploads (tus 1.0): bytes arrive once, in order, and only their owner sees them."""
 
+import base64
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,10 +85,9 @@ def test_a_wrong_offset(shared_joined: Stage, client: httpx.Client, wrong: int) 
 
 @pytest.mark.parametrize("wrong", ["", "-1", "1.0", "0x1", "1" * 16, " "])
 def test_a_number_that_is_none(client: httpx.Client, wrong: str) -> None:
-    refused(client.post("/v1/uploads", headers=[*TUS.items(), ("Upload-Length", wrong.encode())]), 422, "invalid")
+    refused(create(client, wrong), 422, "invalid")
     address = created(client, 10)
-    headers = [*TUS.items(), ("Content-Type", BYTES), ("Upload-Offset", wrong.encode())]
-    refused(client.patch(address, headers=headers, content=b"x"), 422, "invalid")
+    refused(patch(client, address, wrong, b"x"), 422, "invalid")
     refused(client.patch(address, headers={**TUS, "Content-Type": BYTES}, content=b"x"), 422, "invalid")
 
 
@@ -167,9 +168,45 @@ def test_another_version_of_tus(client: httpx.Client, version: str | None) -> No
     assert answer.headers["Tus-Version"] == "1.0.0"
 
 
-def test_options_needs_no_version(client: httpx.Client) -> None:
-    answer = client.options("/v1/uploads")
-    assert (answer.status_code, answer.headers["Tus-Version"]) == (200, "1.0.0")
+def test_options_needs_neither_token_nor_version(shared_joined: Stage) -> None:
+    with shared_joined.anybody() as client:
+        answer = client.options("/v1/uploads")
+    assert (answer.status_code, answer.headers["Tus-Version"]) == (204, "1.0.0")
+    assert answer.headers["Tus-Extension"] == "creation,termination,expiration,checksum"
+    assert answer.headers["Tus-Max-Size"] == str(LIMITS.file_bytes)
+
+
+def test_an_upload_that_is_not_needed_is_ended(shared_joined: Stage, client: httpx.Client) -> None:
+    address = created(client, 3)
+    patch(client, address, 0, b"ab")
+    with shared_joined.http("tasty") as other:
+        refused(other.delete(address, headers=TUS), 404, "not-found")
+    assert client.delete(address, headers=TUS).status_code == 204
+    assert client.head(address, headers=TUS).status_code == 404
+    refused(patch(client, address, 2, b"c"), 404, "not-found")
+    refused(client.delete(address, headers=TUS), 404, "not-found")
+    assert not (shared_joined.room.settings.incoming / address.rpartition("/")[2]).exists()
+
+
+def test_an_upload_expires(joined: Stage) -> None:
+    with joined.http("fresh") as client:
+        address = created(client, 3)
+        assert client.head(address, headers=TUS).headers["Upload-Expires"] == "Mon, 16 Mar 2026 12:00:00 GMT"
+    joined.clock.forward(hours=48)
+    with joined.http("fresh") as client:
+        refused(patch(client, address, 0, b"abc"), 404, "not-found")
+
+
+def test_a_chunk_with_a_checksum_is_kept_whole_or_not_at_all(shared_joined: Stage, client: httpx.Client) -> None:
+    address = created(client, 6)
+    good, bad = (base64.b64encode(hashlib.sha1(text).digest()).decode() for text in (b"abc", b"abd"))
+    refused(patch(client, address, 0, b"abc", **{"Upload-Checksum": f"sha1 {bad}"}), 460, "checksum")
+    assert stored(shared_joined, address) == b""
+    assert patch(client, address, 0, b"abc", **{"Upload-Checksum": f"sha1 {good}"}).status_code == 204
+    refused(patch(client, address, 3, b"abcd", **{"Upload-Checksum": f"sha1 {good}"}), 413, "too-large")
+    assert stored(shared_joined, address) == b"abc"
+    for header in ("md5 AAAA", "sha1", "sha1 AAAA", good, ""):
+        refused(patch(client, address, 3, b"abc", **{"Upload-Checksum": header}), 400, "bad-request")
 
 
 def test_bytes_come_as_bytes(client: httpx.Client) -> None:
