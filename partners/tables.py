@@ -191,7 +191,8 @@ def _column(figures: list[Figure | None], mode: Mode) -> list[str]:
         elif figure.value is None:
             cells.append(WITHHELD)
         else:
-            value = f"{'at least ' if figure.at_least else ''}{words.number(figure.value, places)}"
+            bound = "at least " if figure.at_least and not figure.measure.startswith("mean:") else ""
+            value = f"{bound}{words.number(figure.value, places)}"
             cells.append(f"{value} ± {margins[id(figure)]:>{width}}" if mode is Mode.PRIVATE else value)
     return cells
 

@@ -210,12 +210,12 @@ def _check(agreement: Agreement) -> None:
     refs = [audience.ref for audience in agreement.audiences]
     if len(set(names)) != len(names) or not 2 <= len(names) <= 16:
         raise BadAgreement("an agreement has 2 to 16 partners, each named once")
-    if len(set(refs)) != len(refs) or not 1 <= len(refs) <= 32:
-        raise BadAgreement("an agreement has 1 to 32 audiences, each named once")
+    if len(set(refs)) != len(refs) or not 1 <= len(refs) <= 16:
+        raise BadAgreement("an agreement has 1 to 16 audiences, each named once")
     if any(ref.owner not in names for ref in refs):
         raise BadAgreement("an audience belongs to somebody who is not a partner of the agreement")
-    if not agreement.match_keys or len(set(agreement.match_keys)) != len(agreement.match_keys):
-        raise BadAgreement("match_keys names at least one key, each once")
+    if not 1 <= len(agreement.match_keys) <= 6 or len(set(agreement.match_keys)) != len(agreement.match_keys):
+        raise BadAgreement("match_keys names 1 to 6 keys, each once")
     if agreement.email_profile not in EMAIL_PROFILES:
         raise BadAgreement(f"email_profile is one of {', '.join(EMAIL_PROFILES)}")
     for audience in agreement.audiences:

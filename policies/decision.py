@@ -25,7 +25,6 @@ class Reason(Enum):
     TOO_MANY_CELLS = "too_many_cells"
     NOT_PUBLISHED = "audience_not_published"
     BUDGET = "budget_spent"
-    OUTSIDE = "question_outside_agreement"
 
 
 RULES: dict[Reason, str] = {
@@ -39,7 +38,6 @@ RULES: dict[Reason, str] = {
     Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
     Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",
-    Reason.OUTSIDE: "The question is not one that this kind of report can ask.",
 }
 
 

@@ -14,6 +14,7 @@ from policies.purpose import Purpose
 
 T = TypeVar("T")
 MICRO = 1_000_000
+LARGEST = {"minimum_size": 10**9, "rounding": 10**9, "retention_days": 3_660}
 
 
 class BadTerms(ValueError):
@@ -55,10 +56,10 @@ class Terms:
     retention_days: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("minimum_size", "rounding", "epsilon_per_report", "epsilon_total", "retention_days"):
+        for name in LARGEST:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadTerms(f"{name} must be more than zero")
+            if value is not None and not 1 <= value <= LARGEST[name]:
+                raise BadTerms(f"{name} is 1 to {LARGEST[name]}")
         for name in ("epsilon_per_report", "epsilon_total"):
             value = getattr(self, name)
             # Below, the noise would outgrow what it is drawn with exactly (2^53 units, with the bounds of a measure).

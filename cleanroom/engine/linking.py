@@ -2,8 +2,8 @@
 
 Rules: whole tokens are compared, all 16 bytes. Sorting and searching goes by four of them, so that they and the row's
 number share a machine word and sort in one go; where several tokens share those four, every one of them is tried.
-Tokens are re-keyed, so nobody can choose them to be alike. A token stands in one row only of an audience (intake refuses
-others), so links are one to one. Arrays throughout, no loop over rows.
+Tokens are re-keyed, so nobody can choose them to be alike. A token stands in one row only of an audience (intake sees
+to it), so links are one to one. Arrays throughout, no loop over rows.
 """
 
 from dataclasses import dataclass

@@ -12,9 +12,9 @@ import pytest
 
 from cleanroom.engine.columns import EPOCH_DAY, Columns
 from cleanroom.engine.rekey import Rekeyer
+from cleanroom.intake import translate
 from cleanroom.intake.limits import LIMITS, Limits
 from cleanroom.intake.rejection import Rejected, Rejection
-from cleanroom.intake import translate
 from cleanroom.intake.translate import Refused, meta_of
 from partners.manifest import Manifest
 from tests.intake import uploads
@@ -198,8 +198,8 @@ def test_an_index_outside_its_dictionary(tmp_path: Path, index: int) -> None:
     rows = tuple(row(number) for number in range(1000))
     pq.write_table(uploads.table(rows), path, compression="none", write_statistics=False)
     data, column = path.read_bytes(), pq.read_metadata(path).row_group(0).column(2)
-    # A page of indices: their width in bits, then here one run of 125 packed groups of 8.
-    page = data.index(b"\x02\xfb\x01", column.data_page_offset)
+    # A page of indices: their width in bits, then here a run of 63 packed groups of 8 and the rest.
+    page = data.index(b"\x02\x7f", column.data_page_offset)
     # Instead: 32 bits wide, one run of 1000 times the index.
     lie = b"\x20\xd0\x0f" + index.to_bytes(4, "little", signed=True)
     path.write_bytes(data[:page] + lie + data[page + len(lie) :])

@@ -124,5 +124,5 @@ def test_own_terms_are_read_from_toml(tmp_path: Path) -> None:
     terms = home.terms()
     assert (terms.minimum_size, terms.epsilon_total, terms.mode) == (75, 5 * MICRO // 2, Mode.PRIVATE)
     (home.path / "terms.toml").write_text("minimum = 75\n")
-    with pytest.raises(BadTermsFile, match=r"terms\.toml: unknown term"):
+    with pytest.raises(BadTermsFile, match=r"terms\.toml: `minimum` is not a term"):
         home.terms()

@@ -115,7 +115,7 @@ BAD = {
     "an unknown profile": ('"plain"', '"gmail"', "email_profile is one of"),
     "a profile of the wrong kind": ('"plain"', "7", "email_profile is text"),
     "an unknown mode": ('"threshold"', '"open"', "mode does not have a value"),
-    "a size of nothing": ("minimum_size = 60", "minimum_size = 0", "minimum_size must be more"),
+    "a size of nothing": ("minimum_size = 60", "minimum_size = 0", "minimum_size is 1 to"),
     "a size as a decimal": ("minimum_size = 60", "minimum_size = 60.5", "minimum_size does not"),
     "an ε of nothing": ("= 0.125", "= 0", "more than 0"),
     "an ε with too many decimals": ("= 0.125", "= 0.1234567", "six decimals"),

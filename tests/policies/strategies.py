@@ -99,7 +99,7 @@ def terms() -> st.SearchStrategy[Terms]:
         purposes=st.none() | st.frozensets(st.sampled_from(Purpose)),
         kinds=st.none() | st.frozensets(st.sampled_from(Kind)),
         columns=st.none() | columns,
-        retention_days=sizes,
+        retention_days=st.none() | st.integers(1, 3_660),
     )
 
 

@@ -74,7 +74,6 @@ def test_reason_codes_are_pinned() -> None:
         "TOO_MANY_CELLS": "too_many_cells",
         "NOT_PUBLISHED": "audience_not_published",
         "BUDGET": "budget_spent",
-        "OUTSIDE": "question_outside_agreement",
     }
 
 

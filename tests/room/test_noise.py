@@ -8,6 +8,7 @@ from cleanroom import gate, noise
 from cleanroom.engine.sealed import Sealed
 from cleanroom.reports import plan
 from policies import budget, request
+from policies.cells import Value
 from policies.disclose import Measured
 from policies.question import ColumnRef
 from tests.room.conftest import Collaboration
@@ -22,7 +23,7 @@ def test_figures_lie_within_their_stated_margin(shared_opened: Collaboration, mo
     asked = request.from_json({"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]})
     question, price = plan.questions(asked)[0], budget.price(plan.questions(asked), agreement)[0]
     sealed = Sealed(Measured((MATCHED, UNMATCHED), {}))
-    exact = {(True,): MATCHED, (False,): UNMATCHED, (): MATCHED + UNMATCHED}
+    exact: dict[tuple[Value, ...], int] = {(True,): MATCHED, (False,): UNMATCHED, (): MATCHED + UNMATCHED}
     within = dict.fromkeys(exact, 0)
     apart: list[int] = []
     assert price.scales is not None
@@ -34,7 +35,7 @@ def test_figures_lie_within_their_stated_margin(shared_opened: Collaboration, mo
             value = tuple(value for _, value in figure.by)
             assert figure.value is not None, "margins of 60 hide neither of them"
             assert figure.margin95 is not None
-            within[value] += abs(figure.value - exact[value]) <= figure.margin95  # type: ignore[index]
+            within[value] += abs(figure.value - exact[value]) <= figure.margin95
         assert (matched.value or 0) + (unmatched.value or 0) == total.value
         apart.append(int(matched.value or 0) - MATCHED)
     for value, count in within.items():
