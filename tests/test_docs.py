@@ -32,7 +32,7 @@ from partners.quality import Drop, Flaw
 from policies import request
 from policies.agreement import Agreement
 from policies.decision import Reason
-from policies.terms import Terms
+from policies.terms import LARGEST, Terms
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -121,6 +121,11 @@ def test_the_other_limits() -> None:
     # A constant that is imported from another module is listed where it is at home.
     at_home = {name.rpartition(".")[2] for name in listed}
     assert {name for name in missing if name.rpartition(".")[2] not in at_home} == set()
+
+
+def test_the_largest_terms() -> None:
+    listed = {name: int(value.replace(",", "")) for name, value in rows(section(text("limits.md"), "Terms"))}
+    assert listed == LARGEST
 
 
 def test_limits_without_a_constant() -> None:

@@ -17,6 +17,7 @@ from partners.identifiers.texts import Bytes, Counts
 
 DIGITS = frozenset(range(10))
 END = 10  # what stands behind the last digit of a row
+WIDTH = END + 1
 MAX_STATES = 20_000
 
 Found = NDArray[np.uint32]
@@ -159,18 +160,24 @@ def _times(text: str) -> tuple[int, int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`step[state, digit]` is the next state, from state 0; `bits[state]` says what fits when the digits end there."""
+    """`bits[state]` says what fits when the digits end in a state, 0 being the first.
+
+    `step[state * WIDTH + digit]` is the next state, times `WIDTH`. `finds`: every bit that there is.
+    """
 
     step: NDArray[np.int32]
     bits: Found
+    finds: int
 
     def read(self, digits: Bytes, starts: Counts, most: int) -> Found:
         """What fits each row of digits: those from its start up to an `END`, which comes after `most` at the latest."""
-        state = np.zeros(len(starts), np.int32)
-        step, width = self.step.ravel(), np.int32(END + 1)
-        for place in range(most):
-            state = step[state * width + digits[starts + place]]
-        return self.bits[state]
+        place = starts.copy()
+        state = self.step[digits[place]]
+        for _ in range(most - 1):
+            place += 1
+            state += digits[place]
+            state = self.step[state]
+        return self.bits[state // WIDTH]
 
 
 def table(whole: Mapping[int, Iterable[str]], beginning: Mapping[int, Iterable[str]]) -> Table:
@@ -200,4 +207,5 @@ def table(whole: Mapping[int, Iterable[str]], beginning: Mapping[int, Iterable[s
         sum({1 << place for state in states for place in range(32) if automaton.bits.get(state, 0) >> place & 1})
         for states in order
     ]
-    return Table(np.array(steps, np.int32), np.array(bits, np.uint32))
+    step = np.array(steps, np.int32).ravel() * np.int32(WIDTH)
+    return Table(step, np.array(bits, np.uint32), int(np.bitwise_or.reduce(bits)))

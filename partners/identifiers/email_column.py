@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from partners.identifiers.email import MAX_ADDRESS_BYTES, MAX_LOCAL_BYTES, EmailProfile, ascii_domain
 from partners.identifiers.lists import PLACEHOLDER_ADDRESSES, ROLE_LOCAL_PARTS
 from partners.identifiers.reason import Invalid
-from partners.identifiers.texts import Counts, Decided, Flat
+from partners.identifiers.texts import Counts, Decided, Flat, column, ends_of
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _USUAL = rf"\A{_ATOM}(?:\.{_ATOM})*@[a-z0-9.-]+\z"  # RE2: \z is the very end
@@ -34,7 +34,7 @@ def email_column(values: pa.StringArray, profile: EmailProfile) -> Decided:
     local, length = at - flat.starts[:-1], flat.lengths
     place = np.arange(len(flat.data))
     in_domain = place > np.repeat(at, length)
-    domains = flat.only(in_domain).dictionary_encode()
+    domains = column(flat.data[in_domain], ends_of(length - local - 1)).dictionary_encode()
     plain = np.array([ascii_domain(domain) == domain for domain in domains.dictionary.to_pylist()], np.bool_)
     codes = domains.indices.to_numpy()
     fits = (local <= MAX_LOCAL_BYTES) & (length <= MAX_ADDRESS_BYTES)

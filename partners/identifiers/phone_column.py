@@ -9,7 +9,7 @@ Rules:
 import numpy as np
 import pyarrow as pa
 
-from partners.identifiers.digit_patterns import END
+from partners.identifiers.digit_patterns import END, Found, Table
 from partners.identifiers.phone_metadata import (
     GENERAL,
     LEADING,
@@ -22,17 +22,17 @@ from partners.identifiers.phone_metadata import (
     plans,
 )
 from partners.identifiers.reason import Invalid
-from partners.identifiers.texts import Bytes, Counts, Decided, Flat, Mask, column
+from partners.identifiers.texts import Bytes, Counts, Decided, Flat, Mask, column, ends_of
 
 MIN_DIGITS = 5
 MAX_CHARACTERS = 60
 _STRIDE = 2 * MAX_DIGITS  # one row of digits, and ends behind it
-_DIGIT, _SEPARATOR, _PLUS, _OTHER = 0, 1, 2, 3
-_KINDS = np.full(256, _OTHER, np.uint8)
-_KINDS[ord("0") : ord("9") + 1] = _DIGIT
-_KINDS[list(b" .-/()")] = _SEPARATOR
-_KINDS[ord("+")] = _PLUS
-_ASTERISKS = np.uint8(ord("0"))
+_SEPARATOR, _DIGIT, _PLUS, _OTHER = 0, 1, 2**8, 2**16  # as weights: a sum of them counts each kind
+_WEIGHTS = np.full(256, _OTHER, np.int32)
+_WEIGHTS[ord("0") : ord("9") + 1] = _DIGIT
+_WEIGHTS[list(b" .-/()")] = _SEPARATOR
+_WEIGHTS[ord("+")] = _PLUS
+_ZERO = np.uint8(ord("0"))
 
 
 class _Digits:
@@ -42,9 +42,13 @@ class _Digits:
         self.digits = digits
         self.ends = np.arange(len(counts)) * _STRIDE + counts
         self.starts = self.ends - counts
+        self.most = int(counts.max(initial=1))
 
     def left(self, rows: Counts, starts: Counts) -> Counts:
         return self.ends[rows] - starts
+
+    def read(self, table: Table, starts: Counts) -> Found:
+        return table.read(self.digits, starts, self.most)
 
     def begins(self, starts: Counts, prefix: str) -> Mask:
         found = np.ones(len(starts), np.bool_)
@@ -57,12 +61,11 @@ def phone_column(values: pa.StringArray, region: str | None) -> Decided:
     """What can be said of a column without asking the library."""
     flat = Flat.of(values)
     lengths = flat.lengths
-    kinds = _KINDS[flat.data]
-    is_digit = kinds == _DIGIT
-    counts = flat.count(is_digit)
+    weights = _WEIGHTS[flat.data]
+    is_digit = weights == _DIGIT
+    sums = flat.sums(weights)
+    counts, pluses = sums & 255, sums >> 8  # the form has no byte of another kind
     usual = (counts >= MIN_DIGITS) & (counts <= MAX_DIGITS) & (lengths <= MAX_CHARACTERS)
-    if (kinds == _OTHER).any():
-        usual &= flat.count(kinds == _OTHER) == 0
     plus = np.zeros(len(lengths), np.bool_)
     if len(flat.data):
         first, second, last, before_last = (
@@ -70,8 +73,8 @@ def phone_column(values: pa.StringArray, region: str | None) -> Decided:
             for place in (flat.starts[:-1], flat.starts[:-1] + 1, flat.starts[1:] - 1, flat.starts[1:] - 2)
         )
         plus = (first == ord("+")) | ((first == ord("(")) & (second == ord("+")))
-        usual &= flat.count(kinds == _PLUS) == plus
-        usual &= (_KINDS[last] == _DIGIT) & ~((last == ord("0")) & (before_last == ord(".")))  # 612345678.0
+        usual &= pluses == plus
+        usual &= (_WEIGHTS[last] == _DIGIT) & ~((last == ord("0")) & (before_last == ord(".")))  # 612345678.0
     rows = np.flatnonzero(usual)
     digits = _Digits(_spread(flat, is_digit, usual, counts), counts[rows])
     codes, decided = _read(digits, plus[rows], region)
@@ -87,7 +90,7 @@ def phone_column(values: pa.StringArray, region: str | None) -> Decided:
 def _spread(flat: Flat, is_digit: Mask, usual: Mask, counts: Counts) -> Bytes:
     """The digits of the usual rows, each row at a multiple of `_STRIDE`, with ends behind them."""
     taken = is_digit & np.repeat(usual, flat.lengths) if not usual.all() else is_digit
-    found = flat.data[taken] - _ASTERISKS
+    found = flat.data[taken] - _ZERO
     counts = counts[usual]
     gaps = np.arange(len(counts)) * _STRIDE - (np.cumsum(counts) - counts)
     spread = np.full(len(counts) * _STRIDE + _STRIDE, END, np.uint8)
@@ -127,7 +130,9 @@ def _read(digits: _Digits, plus: Mask, region: str | None) -> tuple[Counts, Mask
 def _abroad(digits: _Digits, rows: Counts, home: Plan) -> tuple[Mask, Mask]:
     """`_parse_prefix_as_idd`: which rows begin with the prefix for other countries, now skipped, and which are known."""
     starts = digits.starts[rows]
-    known = home.abroad_table.read(digits.digits, starts, MAX_DIGITS) & UNCLEAR_ABROAD == 0
+    known = np.ones(len(rows), np.bool_)
+    if home.abroad_table.finds:
+        known = digits.read(home.abroad_table, starts) & UNCLEAR_ABROAD == 0
     international = np.zeros(len(rows), np.bool_)
     for prefix in home.abroad:
         begins = digits.begins(starts, prefix)
@@ -180,7 +185,7 @@ def _national(digits: _Digits, rows: Counts, home: Plan, codes: Counts, decided:
 
 
 def _general(digits: _Digits, of: Plan, starts: Counts) -> Mask:
-    found: Mask = of.table.read(digits.digits, starts, MAX_DIGITS) & GENERAL != 0
+    found: Mask = digits.read(of.table, starts) & GENERAL != 0
     return found
 
 
@@ -200,14 +205,16 @@ def _strip(digits: _Digits, rows: Counts, of: Plan) -> Mask:
 
 def _without_trunk(digits: _Digits, rows: Counts, starts: Counts, of: Plan) -> tuple[Counts, Mask]:
     """`_maybe_strip_national_prefix_carrier_code`: where the number begins without it, and which rows are unclear."""
-    found = of.table.read(digits.digits, starts, MAX_DIGITS)
-    unclear = found & UNCLEAR_TRUNK != 0
+    unclear = np.zeros(len(rows), np.bool_)
+    if of.table.finds & UNCLEAR_TRUNK:
+        unclear = digits.read(of.table, starts) & UNCLEAR_TRUNK != 0
     without = starts.copy()
     for trunk in of.trunks:
         here = np.flatnonzero(digits.begins(starts, trunk))
-        stripped = starts[here] + len(trunk)
-        kept = (found[here] & GENERAL != 0) & ~_general(digits, of, stripped)
-        without[here] = np.where(kept, starts[here], stripped)
+        without[here] += len(trunk)
+        doubtful = here[~_general(digits, of, without[here])]
+        kept = doubtful[_general(digits, of, starts[doubtful])]
+        without[kept] = starts[kept]
     return without, unclear
 
 
@@ -219,7 +226,7 @@ def _judge(digits: _Digits, rows: Counts, code: int, regions: tuple[Plan, ...], 
     rows, starts, left = rows[clear], starts[clear], left[clear]
     decided[rows] = True
     for region in regions:
-        found = region.table.read(digits.digits, starts, MAX_DIGITS) & region.allowed[left]
+        found = digits.read(region.table, starts) & region.allowed[left]
         typed = (found & GENERAL != 0) & (found > (GENERAL | UNCLEAR_TRUNK | LEADING))
         claimed = found & LEADING != 0 if region.has_leading else typed
         codes[rows[typed if len(regions) == 1 else claimed & typed]] = code
@@ -244,13 +251,13 @@ def _e164(digits: _Digits, codes: Counts, rows: Counts) -> pa.StringArray:
     left = digits.left(rows, starts)
     code_digits = 1 + (codes >= 10) + (codes >= 100)
     lengths = 1 + code_digits + left
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    ends = ends_of(lengths)
     data = np.empty(int(ends[-1]), np.uint8)
     data[ends[:-1]] = ord("+")
     for place in range(3):
         here = np.flatnonzero(code_digits > place)
-        data[ends[here] + 1 + place] = codes[here] // 10 ** (code_digits[here] - 1 - place) % 10 + _ASTERISKS
+        data[ends[here] + 1 + place] = codes[here] // 10 ** (code_digits[here] - 1 - place) % 10 + _ZERO
     source = np.arange(int(left.sum())) + np.repeat(starts - (np.cumsum(left) - left), left)
     target = np.arange(len(source)) + np.repeat(ends[1:] - left - (np.cumsum(left) - left), left)
-    data[target] = digits.digits[source] + _ASTERISKS
+    data[target] = digits.digits[source] + _ZERO
     return column(data, ends)

@@ -5,7 +5,6 @@ Rules:
 * A fast rule may leave a value open, and then the rule for one value decides. It never decides otherwise than that one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,48 +57,28 @@ class Flat:
 
     def count(self, which: Mask) -> Counts:
         """How many bytes of each value a mask over `data` takes."""
-        return np.diff(self.before(which))
+        return self.sums(which.view(np.int8))
 
-    def before(self, which: Mask) -> Counts:
-        """How many bytes a mask over `data` takes before each value, and at the end."""
-        taken = np.empty(len(which) + 1, np.int64)
-        taken[0] = 0
-        np.cumsum(which, out=taken[1:])
-        return taken[self.starts]
+    def sums(self, weights: NDArray[Any]) -> Counts:
+        """The sum of the weights of each value's bytes, one for each byte of `data`; each below 2^31."""
+        before = np.zeros(len(weights) + 1, np.int32)  # goes round, and the differences are right all the same
+        np.cumsum(weights, dtype=np.int32, out=before[1:])
+        return np.diff(before[self.starts]).astype(np.int64)
 
     def only(self, which: Mask) -> pa.StringArray:
         """The column of the bytes that a mask over `data` takes."""
-        return column(self.data[which], self.before(which))
+        return column(self.data[which], ends_of(self.count(which)))
+
+
+def ends_of(lengths: Counts) -> Counts:
+    """Where values of these lengths stand, one after the other: 0, and the end of each."""
+    ends = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    return ends
 
 
 def column(data: Bytes, starts: Counts) -> pa.StringArray:
     """The column of values that stand one after the other, as in `Flat`; ASCII, or whole characters."""
     return pa.StringArray.from_buffers(
         len(starts) - 1, pa.py_buffer(starts.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(data))
-    )
-
-
-def scattered(size: int, rows: Counts, values: pa.StringArray) -> pa.StringArray:
-    """A column of `size` values: `values` in these rows, null in the others."""
-    index = np.full(size, -1, np.int64)
-    index[rows] = np.arange(len(rows))
-    return values.take(pa.array(index, mask=index < 0))
-
-
-def one_by_one(columns: tuple[Any, ...], rule: Callable[[tuple[str, ...]], str | Invalid]) -> Canonical:
-    """Columns read by the rule for one value, each different one once."""
-    known: dict[tuple[str, ...], str | Invalid] = {}
-    texts: list[str | None] = []
-    invalid: dict[Invalid, list[int]] = {}
-    for row, parts in enumerate(zip(*columns, strict=True)):
-        found = known.get(parts)
-        if found is None:
-            found = known[parts] = rule(parts)
-        if isinstance(found, Invalid):
-            invalid.setdefault(found, []).append(row)
-            texts.append(None)
-        else:
-            texts.append(found)
-    return Canonical(
-        pa.array(texts, pa.string()), {reason: np.array(rows, np.int64) for reason, rows in invalid.items()}
     )
