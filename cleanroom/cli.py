@@ -14,11 +14,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cleanroom.settings import SETTINGS, Settings, beside, read
+from cleanroom.settings import SETTINGS, Settings, read
 
 if TYPE_CHECKING:
     from cleanroom.audit.verify import Verdict
 
+SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 DATA = click.option("--data", type=click.Path(path_type=Path), help="The room's data folder. [default: room]")
 KEYS = click.option("--keys", type=click.Path(path_type=Path), help="Its keys folder. [default: DATA-keys, beside it]")
 
@@ -35,8 +36,7 @@ def _settings(data: Path | None, keys: Path | None) -> Settings:
     """The settings of the environment, with what the command line states. Also sets them for child processes."""
     if data:
         os.environ["CLEANROOM_DATA"] = str(data)
-        os.environ["CLEANROOM_KEYS"] = str(keys or beside(data.absolute()))
-    elif keys:
+    if keys:
         os.environ["CLEANROOM_KEYS"] = str(keys)
     return read()
 
@@ -101,10 +101,12 @@ def serve(bind: str, workers: int, parent: int | None, data: Path | None, keys: 
     from cleanroom import serving, setup
     from cleanroom.audit.events import EventKind
 
-    room = setup.start(_settings(data, keys))
-    inherit = (int(bind.removeprefix("fd://")),) if bind.startswith("fd://") else ()
-    click.echo(f"The room {room.origin.partition('/')[0]} answers at {room.settings.url}. Ctrl-C stops it.", err=True)
-    code = serving.serve(bind, workers, inherit=inherit, parent=parent)
+    settings = _settings(data, keys)
+    # Bound before anything is recorded: a port that is taken ends here.
+    listener = serving.listen(bind)
+    room = setup.start(settings)
+    click.echo(f"The room {room.origin.partition('/')[0]} listens at {bind}. Ctrl-C stops it.", err=True)
+    code = serving.serve(listener, workers, parent)
     room.note(EventKind.ROOM_STOP)
     sys.exit(code)
 
@@ -136,7 +138,7 @@ def settings() -> None:
     """
     table = Table(box=None, pad_edge=False, show_edge=False)
     for heading in ("setting", "default", "what it does"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "setting")
     for setting in SETTINGS:
         table.add_row(setting.name, setting.default or "–", setting.meaning)
     Console(highlight=False).print(table)
@@ -224,7 +226,7 @@ def _show(verdict: "Verdict", as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for each in verdict.checks:
-        table.add_row("✓" if each.passed else "✗", each.name, each.detail)
+        table.add_row(SIGNS[each.outcome.value], each.name, each.detail)
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")

@@ -4,7 +4,8 @@ from cleanroom.audit.archive import ArchiveError
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import SignerRefused
 from cleanroom.rehearsal.scenario import BadScenario
+from cleanroom.serving import CannotListen
 from cleanroom.settings import BadSettings
 from cleanroom.setup import SetupFailed
 
-EXPECTED = (ArchiveError, BadScenario, BadSettings, LogDamaged, SetupFailed, SignerRefused)
+EXPECTED = (ArchiveError, BadScenario, BadSettings, CannotListen, LogDamaged, SetupFailed, SignerRefused)

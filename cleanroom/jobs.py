@@ -13,7 +13,9 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 from cleanroom import setup
@@ -23,6 +25,8 @@ from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.versions import State, Version
 from cleanroom.engine import rekey
 from cleanroom.engine.interface import Staged
+from cleanroom.engine.rekey import NoKey
+from cleanroom.intake import incoming
 from cleanroom.intake.check import Accepted, Expected, check
 from cleanroom.intake.rejection import Rejected, Rejection
 from cleanroom.room import Room
@@ -39,7 +43,12 @@ def work(room: Room, stopping: threading.Event) -> None:
     with _alone(room.settings.data / "jobs.lock"), room.catalog() as catalog:
         versions.unfinished(catalog)
         _tidy(room, catalog)
+        swept = float("-inf")
         while not stopping.is_set():
+            if time.monotonic() - swept >= SWEEP_SECONDS:
+                _sweep(room, catalog)
+                swept = time.monotonic()
+            remove_retired(room, catalog)
             if not run_next(room, catalog):
                 stopping.wait(IDLE_SECONDS)
 
@@ -61,6 +70,22 @@ def run_next(room: Room, catalog: Catalog) -> bool:
     return True
 
 
+def retire(room: Room, catalog: Catalog, version: Version, actor: str | None = None) -> None:
+    """Ends a published version; the worker removes its files. `actor`: the owner's key id, None for the room."""
+    with catalog.transaction() as connection:
+        leaf = room.record(connection, EventKind.AUDIENCE_RETIRE, version.collaboration, actor, _named(version))
+        versions.retire(connection, version.id, leaf)
+    room.publish()
+
+
+def remove_retired(room: Room, catalog: Catalog) -> None:
+    """Removes the files of retired versions, links included."""
+    for version in versions.removable(catalog):
+        room.engine.retire(version.id)
+        with catalog.transaction() as connection:
+            versions.removed(connection, version.id)
+
+
 def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejected:
     """What intake says of the version, against the collaboration as it stands."""
     collaboration = collaborations.find(catalog, version.collaboration, version.owner)
@@ -75,7 +100,11 @@ def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejecte
         return Rejected(Rejection.SIZE_MISMATCH, "the upload is gone")
     signed = SignedManifest(Manifest.from_json(json.loads(version.manifest)), version.signature)
     expected = Expected(agreement, version.ref, party.signing_key, collaboration.epoch, maker[1], room.today)
-    return check(file, signed, expected, _rekey_key(room, version), _staging(room, version))
+    try:
+        key = _rekey_key(room, catalog, version)
+    except NoKey as problem:
+        return Rejected(Rejection.ROOM_KEY, str(problem))
+    return check(file, signed, expected, key, _staging(room, version))
 
 
 def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted) -> None:
@@ -88,8 +117,7 @@ def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted)
         leaf = room.record(connection, EventKind.AUDIENCE_PUBLISH, version.collaboration, None, details)
         versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")
-    for older in retired:
-        room.engine.retire(older)
+    remove_retired(room, catalog)
 
 
 def _refuse(room: Room, catalog: Catalog, version: Version, rejected: Rejected) -> None:
@@ -106,8 +134,18 @@ def _tidy(room: Room, catalog: Catalog) -> None:
     """Does what a crash may have left undone after a decision was committed."""
     for version in versions.decided(catalog):
         _clear(room, version)
-        if version.state is State.RETIRED:
-            room.engine.retire(version.id)
+
+
+def _sweep(room: Room, catalog: Catalog) -> None:
+    """Removes the uploads whose time has passed, and retires the versions whose retention has ended."""
+    for version in versions.all_published(catalog):
+        expires = Manifest.from_json(json.loads(version.manifest)).expires
+        if expires is not None and date.fromisoformat(expires) <= room.today:
+            retire(room, catalog, version)
+    for upload in versions.expired_uploads(catalog, room.now):
+        if incoming.remove(room.settings.incoming / upload):
+            with catalog.transaction() as connection:
+                versions.forget_upload(connection, upload)
 
 
 def _clear(room: Room, version: Version) -> None:
@@ -125,11 +163,15 @@ def _staging(room: Room, version: Version) -> Path:
     return room.settings.incoming / f"{version.id}.staged"
 
 
-def _rekey_key(room: Room, version: Version) -> bytes:
-    """The room-held key of the collaboration and epoch, made with its first version."""
+def _rekey_key(room: Room, catalog: Catalog, version: Version) -> bytes:
+    """The room-held key of the collaboration and epoch, made with its first version. Raises `NoKey`.
+
+    Once something is stored under it, another key would silently match nobody: a lost one is never replaced.
+    """
     place = (room.settings.keys, version.collaboration, version.epoch)
-    with contextlib.suppress(FileExistsError):
-        return rekey.create(*place)
+    if not versions.stored(catalog, version.collaboration, version.epoch):
+        with contextlib.suppress(FileExistsError):
+            return rekey.create(*place)
     return rekey.load(*place)
 
 

@@ -7,6 +7,7 @@ of its own: whoever commits signs, under a lock, with the signer's state.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,16 +17,34 @@ from types import FrameType
 
 PARENT = "CLEANROOM_SERVE_PID"  # set by `serve` for its own children; no setting
 THREADS = 4
+BACKLOG = 256
 WATCH_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
 
-def serve(bind: str, workers: int, *, inherit: tuple[int, ...] = (), parent: int | None = None) -> int:
-    """Runs until SIGTERM, SIGINT or the end of gunicorn; its exit code.
+class CannotListen(Exception):
+    """The address is taken or is none; the message is safe to print."""
 
-    `inherit`: the descriptors that `bind` names. `parent`: the process with which this one ends.
-    """
+
+def listen(bind: str) -> socket.socket:
+    """A listening socket for `host:port`, or the inherited one of `fd://N`. Raises `CannotListen`."""
+    try:
+        if bind.startswith("fd://"):
+            return socket.socket(fileno=int(bind.removeprefix("fd://")))
+        host, _, port = bind.rpartition(":")
+        return socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=BACKLOG)
+    except (OSError, ValueError, OverflowError):
+        raise CannotListen("--bind: this address is taken or is not of the form host:port; choose another") from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def serve(listener: socket.socket, workers: int, parent: int | None) -> int:
+    """Runs until SIGTERM, SIGINT or the end of gunicorn; its exit code. `parent`: the process that it ends with."""
+    bind, inherit = f"fd://{listener.fileno()}", (listener.fileno(),)
     gunicorn = [
         *(sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", str(workers), "--threads", str(THREADS)),
         *("--config", "python:cleanroom.serving", "--log-level", "warning", "cleanroom.app:create_app()"),

@@ -5,6 +5,7 @@ that does not parse stops the start with one line that names it.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 from policies import terms
 from policies.terms import BadTerms, Terms
+
+LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|\[::1\]|localhost)(:\d+)?$")
 
 
 class BadSettings(ValueError):
@@ -76,8 +79,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     if keys == data or data in keys.parents:
         raise BadSettings("CLEANROOM_KEYS lies inside the data folder; keep the keys apart from what they protect")
     url = value["CLEANROOM_URL"].rstrip("/")
-    if not url.startswith(("https://", "http://")):
-        raise BadSettings("CLEANROOM_URL begins with https:// (or http:// on loopback)")
+    if not (url.startswith("https://") or LOOPBACK.match(url)):
+        raise BadSettings("CLEANROOM_URL begins with https://; http:// is for 127.0.0.1, [::1] and localhost only")
     return Settings(data, keys, url, _floor(value), _epsilon("CLEANROOM_ALLOWANCE", value["CLEANROOM_ALLOWANCE"]))
 
 

@@ -35,6 +35,7 @@ def init(settings: Settings, name: str, clock: Clock = utc_now) -> Room:
     origin = f"{name}/audit-v1"
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.data.chmod(0o700)  # a folder that was there, empty, may be open to others
         signer.create(settings.keys, origin)
         room = Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
         catalog.create(settings.catalog, origin, room.stamp())

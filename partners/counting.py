@@ -6,6 +6,9 @@ Rules:
 
 from collections import Counter, defaultdict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from partners.consent import ConsentRule
 from partners.manifest import Manifest
 from partners.quality import ColumnQuality, Drop, Flaw, KeyQuality, Quality, Tally
@@ -28,6 +31,13 @@ class Counts:
         self._counts[what] += 1
         if self._counts[what] <= FIRST_LINES:
             self._lines[what].append(line)
+
+    def add_rows(self, lines: NDArray[np.int64], *what: str) -> None:
+        """One more on each of these lines, which are in order."""
+        if len(lines):
+            first = lines[: max(FIRST_LINES - self._counts[what], 0)]
+            self._counts[what] += len(lines)
+            self._lines[what].extend(first.tolist())
 
     def add_many(self, count: int, *what: str) -> None:
         """Several more, whose lines nobody needs."""

@@ -3,54 +3,61 @@
 Rules:
 * For each match key, the first row in the file's order keeps a token; it is taken from every later row.
 * A row that is left with no token is dropped.
+* Tokens are compared whole. Equal ones stand in one partition, so that partitions can be looked through one by one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from partners.protocol import TOKEN_BYTES
+
+class Left:
+    """Which tokens each line's row is left with: a bit for each match key. A byte for each line in most audiences."""
+
+    def __init__(self, kind: np.dtype[Any], keys: int) -> None:
+        self._left = np.zeros(1024, kind)
+        self._tokens = np.array((1 << keys) - 1, kind)
+        self._row = np.array(1 << keys, kind)  # a row was here, whatever it is left with
+
+    def add(self, lines: NDArray[np.int64], has: NDArray[Any]) -> None:
+        """Rows that follow those added before, with the bits of their tokens."""
+        if not len(lines):
+            return
+        while lines[-1] >= len(self._left):
+            self._left = np.concatenate([self._left, np.zeros_like(self._left)])
+        self._left[lines] = has | self._row
+
+    def take(self, lines: NDArray[np.int64], bit: int) -> None:
+        """Take a match key's token from rows."""
+        self._left[lines] &= ~np.array(1 << bit, self._left.dtype)
+
+    def of(self, lines: NDArray[np.int64]) -> NDArray[Any]:
+        """What the rows of these lines are left with."""
+        left: NDArray[Any] = self._left[lines] & self._tokens
+        return left
+
+    def kept(self) -> int:
+        """How many rows are left with a token."""
+        return int(np.count_nonzero(self._left & self._tokens))
+
+    def emptied(self) -> NDArray[np.int64]:
+        """The lines of the rows that are left with none, in order."""
+        return np.flatnonzero(self._left == self._row)
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The token columns without repeated tokens, the mask of the rows that keep one, and the tokens dropped by key."""
-
-    columns: tuple[pa.Array, ...]
-    kept: NDArray[np.bool_]
-    tokens_dropped: tuple[int, ...]
-
-
-def distinct(columns: Sequence[pa.Array]) -> Distinct:
-    """Take repeated tokens from nullable columns of 16 bytes, which are equally long and begin at the first row."""
-    firsts = [_first_of_each(column) for column in columns]
-    return Distinct(
-        tuple(
-            pc.if_else(pa.array(first), column, pa.scalar(None, column.type))
-            for first, column in zip(firsts, columns, strict=True)
-        ),
-        np.logical_or.reduce(firsts),
-        tuple(
-            len(column) - column.null_count - int(first.sum()) for first, column in zip(firsts, columns, strict=True)
-        ),
-    )
-
-
-def _first_of_each(column: pa.Array) -> NDArray[np.bool_]:
-    """Where a token stands for the first time; false where there is none."""
-    first = np.zeros(len(column), dtype=np.bool_)
-    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return first
-    start, end = column.offset * TOKEN_BYTES, (column.offset + len(column)) * TOKEN_BYTES
-    halves = np.frombuffer(column.buffers()[1], dtype=np.uint8)[start:end].view(np.uint64).reshape(-1, 2)[rows]
-    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: of equal tokens, the earliest row comes first
-    ordered = halves[order]
-    new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    first[rows[order[new]]] = True
-    return first
+def repeats(high: NDArray[np.uint64], low: NDArray[np.uint64], lines: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The lines of tokens, given by halves, that an earlier line has already."""
+    order = np.argsort(high)
+    ordered = high[order]
+    equal = ordered[1:] == ordered[:-1]
+    if not equal.any():
+        return np.empty(0, np.int64)
+    several = np.zeros(len(order), np.bool_)
+    several[1:] |= equal
+    several[:-1] |= equal
+    some = order[several]  # few, unless the file has many duplicates
+    some = some[np.lexsort((lines[some], low[some], high[some]))]
+    again = (high[some][1:] == high[some][:-1]) & (low[some][1:] == low[some][:-1])
+    found: NDArray[np.int64] = lines[some][1:][again]
+    return found

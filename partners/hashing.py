@@ -8,14 +8,18 @@ Rules:
 import hashlib
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from partners.protocol import KEY_BYTES, TOKEN_BYTES
 
 _BLOCK_BYTES = 64
+_DIGEST_BYTES = 32
 _INNER, _OUTER = 0x36, 0x5C
 
 
-def tokens(key: bytes, canonicals: Iterable[bytes]) -> bytes:
-    """The 16-byte tokens of canonical identifiers (UTF-8), one after the other, under a key of `protocol.token_key`.
+def tokens(key: bytes, canonicals: Iterable[bytes]) -> NDArray[np.uint8]:
+    """The tokens of canonical identifiers (UTF-8), 16 bytes in each row, under a key of `protocol.token_key`.
 
     Raises ValueError for a key of another length. An identifier is never empty: the caller sees to it.
     """
@@ -24,11 +28,12 @@ def tokens(key: bytes, canonicals: Iterable[bytes]) -> bytes:
     padded = key.ljust(_BLOCK_BYTES, b"\0")
     begin = hashlib.sha256(bytes(byte ^ _INNER for byte in padded)).copy
     finish = hashlib.sha256(bytes(byte ^ _OUTER for byte in padded)).copy
-    found = []
+    digests: list[bytes] = []
+    found = digests.append
     for canonical in canonicals:
         inner = begin()
         inner.update(canonical)
         outer = finish()
         outer.update(inner.digest())
-        found.append(outer.digest()[:TOKEN_BYTES])
-    return b"".join(found)
+        found(outer.digest())
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, _DIGEST_BYTES)[:, :TOKEN_BYTES]

@@ -180,7 +180,7 @@ def _measure(name: str, value: Any) -> MeasureColumn:
     lower, upper = (_units(_required(value, end, field), decimals, f"{field}.{end}") for end in ("lower", "upper"))
     measure = Measure(name, lower, upper, decimals)
     if lower > upper or not 0 < measure.weight <= MAX_BOUND:
-        raise BadMap(f"{field} needs lower ≤ upper, not both 0, at most 10^12 units of 10^-{decimals}")
+        raise BadMap(f"{field} needs lower ≤ upper, not both 0, at most 10^10 units of 10^-{decimals}")
     return MeasureColumn(measure, _text(_required(value, "column", field), field))
 
 

@@ -2,8 +2,7 @@
 
 Rules:
 * The map is held to the signed agreement before anything is read: same keys, attributes, code-lists and bounds.
-* Within one audience a token stands in one row only (see `partners.duplicates`).
-* Rows leave in random order, so that nothing tells the order of the customer file.
+* Memory is bounded, whatever the size of the file (see `partners.gathering`).
 * The three files appear together, the manifest last. After any error or Ctrl-C none is there.
 * A file of hashes, of unreadable consent, or without a single usable row is refused as a whole: each means a wrong
   column or setting, and would give a silent overlap of zero.
@@ -11,27 +10,24 @@ Rules:
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from partners import audience, files, manifest, protocol
-from partners.audience import ROW_GROUP_ROWS, token_column
-from partners.counting import Counts, summarise
-from partners.duplicates import distinct
+from partners.audience import ROW_GROUP_ROWS
+from partners.counting import summarise
+from partners.gathering import Gathered, gathered, row_groups
 from partners.identifiers import EmailProfile, Invalid, phone_metadata_version
 from partners.keys import Identity
 from partners.manifest import Manifest, SignedManifest
 from partners.mapping import Map
 from partners.quality import Drop, Flaw, Quality
-from partners.reading import BadFile, Source, read
-from partners.rows import KeyPlan, Plan, convert
+from partners.reading import BadFile
+from partners.records import unpack
+from partners.rows import KeyPlan, Plan
 from policies import canonical
 from policies.agreement import Agreement, Audience
 from policies.question import AudienceRef
@@ -97,13 +93,13 @@ def prepare(
         expires=(now.date() + timedelta(days=agreement.terms.retention_days)).isoformat(),
     )
     plan = _plan(mapping, draft, secret, now)
-    batch, counts = _read(mapping, plan, progress)
-    quality = summarise(counts, batch.num_rows, draft, mapping.consent)
-    _refuse_wrong_columns(mapping, quality)
-    if not quality.rows_kept:
-        reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
-        raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
-    return _write(batch, draft, quality, identity, out_dir, partial(progress, WRITING))
+    with gathered(mapping, plan, out_dir, partial(progress, READING)) as found:
+        quality = summarise(found.counts, found.rows, draft, mapping.consent)
+        _refuse_wrong_columns(mapping, quality)
+        if not quality.rows_kept:
+            reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
+            raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
+        return _write(found, plan, draft, quality, identity, out_dir, partial(progress, WRITING))
 
 
 def _agreed(mapping: Map, agreement: Agreement, identity: Identity) -> Audience:
@@ -157,29 +153,6 @@ def _plan(mapping: Map, draft: Manifest, secret: bytes, now: datetime) -> Plan:
     )
 
 
-def _read(mapping: Map, plan: Plan, progress: Progress) -> tuple[pa.RecordBatch, Counts]:
-    """Every row that is kept, in the file's order, and the counts over all rows."""
-    source = Source(mapping.file, mapping.encoding, mapping.delimiter)
-    identifiers = frozenset(column for key in mapping.keys for column in key.columns)
-    chunks = read(source, mapping.columns(), identifiers, partial(progress, READING))
-    converted = list(map(partial(convert, plan=plan), chunks))
-    counts = Counts()
-    for part in converted:
-        counts.merge(part.counts)
-    batch = pa.concat_batches([part.batch for part in converted])
-    lines = np.concatenate([part.lines for part in converted])
-
-    names = [token_column(key.key) for key in plan.keys]
-    found = distinct([batch.column(name) for name in names])
-    for key, dropped in zip(plan.keys, found.tokens_dropped, strict=True):
-        counts.add_many(dropped, "tokens_dropped", key.key)
-    for line in lines[~found.kept]:
-        counts.add(int(line), "dropped", Drop.DUPLICATE.value)
-    others = batch.columns[len(names) :]  # the schema begins with the tokens
-    batch = pa.RecordBatch.from_arrays([*found.columns, *others], schema=plan.schema)
-    return batch.filter(pa.array(found.kept)), counts
-
-
 def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
     """Raises `BadFile` where most of a column is what no partner means to upload."""
     columns = {item.key: ", ".join(item.columns) for item in mapping.keys}
@@ -200,7 +173,8 @@ def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
 
 
 def _write(
-    batch: pa.RecordBatch,
+    found: Gathered,
+    plan: Plan,
     draft: Manifest,
     quality: Quality,
     identity: Identity,
@@ -210,22 +184,17 @@ def _write(
     paths = [
         name(folder, draft.audience) for name in (audience.audience_file, audience.quality_file, audience.manifest_file)
     ]
-    order = _random_order(batch.num_rows)
     with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
+        done = 0
         with audience.writer(audience_path, draft) as writer:
-            for start in range(0, len(order), ROW_GROUP_ROWS):
-                rows = order[start : start + ROW_GROUP_ROWS]
-                writer.write_batch(batch.take(pa.array(rows)))
-                progress(start + len(rows), len(order))
+            for rows in row_groups(found.shuffled(), ROW_GROUP_ROWS):
+                writer.write_batch(unpack(rows, plan))
+                done += len(rows)
+                progress(done, found.rows)
         with audience_path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size = audience_path.stat().st_size
-        signed = manifest.sign(identity, replace(draft, sha256=sha256, bytes=size, rows=len(order)))
+        signed = manifest.sign(identity, replace(draft, sha256=sha256, bytes=size, rows=found.rows))
         quality_path.write_text(json.dumps(quality.to_json(), indent=2) + "\n")
         manifest_path.write_bytes(canonical.dumps(signed.to_json()) + b"\n")
     return Prepared(signed, paths[0], paths[2], paths[1], quality)
-
-
-def _random_order(rows: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """A permutation that nobody can foresee: the order of 64 random bits for each row."""
-    return np.argsort(np.frombuffer(secrets.token_bytes(8 * rows), dtype=np.uint64))

@@ -233,4 +233,4 @@ def _hints(quality: Quality) -> list[str]:
     for column in quality.consent:
         if column.count(Flaw.UNREADABLE):
             hints.append(f"{column.name}: correct the lines above; what cannot be read counts as no consent.")
-    return [*hints, f"Then upload {quality.audience}.audience.parquet with `cleanroom-partner upload`."]
+    return hints

@@ -8,25 +8,28 @@ Rules:
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from partners.audience import CODE, TOKEN
 from partners.consent import ConsentRule, read_date, read_yes_no
 from partners.counting import Counts
-from partners.identifiers import Invalid, Rules, canonical
-from partners.protocol import token
+from partners.hashing import tokens
+from partners.identifiers import Invalid, Rules
+from partners.identifiers.columns import canonical_column
+from partners.protocol import TOKEN_BYTES
 from partners.quality import Drop, Flaw
 from partners.reading import Chunk
 from policies.agreement import OTHER, UNKNOWN, Attribute, Measure
 
 _NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
+_USUAL_NUMBER = r"\A[+-]?[0-9]{{1,9}}(?:\.[0-9]{{0,{}}})?\z"
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # more digits than a number of `_NUMBER` can have
 
 
@@ -64,105 +67,138 @@ class Converted:
 def convert(chunk: Chunk, plan: Plan) -> Converted:
     """One chunk's part of the audience file, in the file's order, with the columns of `plan.schema`."""
     counts = Counts()
-    masks = _masks(chunk, plan.consent, counts)
-    last_days = _last_days(chunk, plan, counts)
-    consented = [
-        bool(mask) and (last_days is None or ((day := last_days[row]) is not None and plan.today <= day))
-        for row, mask in enumerate(masks)
+    lines = np.asarray(chunk.lines, dtype=np.int64)
+    masks = _masks(chunk, lines, plan.consent, counts)
+    last_days = _last_days(chunk, lines, plan, counts)
+    consented = masks > 0
+    if last_days is not None:
+        today = np.datetime64(plan.today, "D")
+        consented &= ~np.isnat(last_days) & (last_days >= today)
+    found = [_tokens(chunk, lines, key, plan.rules, consented, counts) for key in plan.keys]
+    kept = np.logical_or.reduce([valid for valid, _ in found])
+    counts.add_rows(lines[masks == 0], "dropped", Drop.NO_CONSENT.value)
+    counts.add_rows(lines[(masks > 0) & ~consented], "dropped", Drop.EXPIRED.value)
+    counts.add_rows(lines[consented & ~kept], "dropped", Drop.NO_IDENTIFIER.value)
+    counts.add_many(len(lines), "rows")
+
+    columns = [token_array(valid[kept], data[kept]) for valid, data in found]
+    columns += [
+        code_array(_codes(chunk, lines, attribute, column, counts)[kept], attribute)
+        for attribute, column in plan.attributes
     ]
-    tokens = [_tokens(chunk, key, plan.rules, consented, counts) for key in plan.keys]
-    kept = [consented[row] and any(values) for row, values in enumerate(zip(*tokens, strict=True))]
-    for row, line in enumerate(chunk.lines):
-        if not kept[row]:
-            why = Drop.NO_CONSENT if not masks[row] else Drop.EXPIRED if not consented[row] else Drop.NO_IDENTIFIER
-            counts.add(line, "dropped", why.value)
-    counts.add_many(len(chunk.lines), "rows")
-
-    columns = [pa.array(values, TOKEN) for values in tokens]
-    columns += [_codes(chunk, attribute, column, counts) for attribute, column in plan.attributes]
-    columns += [_units(chunk, measure, column, counts) for measure, column in plan.measures]
-    columns += [pa.array(masks, pa.uint8())]
-    columns += [pa.array(last_days, pa.date32())] if last_days is not None else []
-    rows = np.flatnonzero(np.array(kept, dtype=np.bool_))
-    # The schema's promise that consent and expiry are never null holds for the kept rows only.
-    batch = pa.RecordBatch.from_arrays([column.take(pa.array(rows)) for column in columns], schema=plan.schema)
-    return Converted(batch, np.asarray(chunk.lines, dtype=np.int64)[rows], counts)
+    columns += [
+        _units(chunk, lines, measure, column, counts).filter(pa.array(kept)) for measure, column in plan.measures
+    ]
+    columns += [pa.array(masks[kept])]
+    # The schema's promise that the expiry is never null holds for the kept rows only.
+    columns += [pa.array(last_days[kept])] if last_days is not None else []
+    return Converted(pa.RecordBatch.from_arrays(columns, schema=plan.schema), lines[kept], counts)
 
 
-def _masks(chunk: Chunk, rule: ConsentRule, counts: Counts) -> list[int]:
-    masks = [rule.stated] * len(chunk.lines)
+def token_array(valid: NDArray[np.bool_], data: NDArray[np.uint8]) -> pa.Array:
+    """A column of tokens of their bytes, 16 in a row, null where not valid."""
+    _, validity = pa.array(valid).buffers()
+    return pa.FixedSizeBinaryArray.from_buffers(TOKEN, len(valid), [validity, pa.py_buffer(np.ascontiguousarray(data))])
+
+
+def code_array(codes: NDArray[np.int32], attribute: Attribute) -> pa.DictionaryArray:
+    """A column of an attribute's values by their place in its domain."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes, CODE.index_type), pa.array(attribute.domain, CODE.value_type))
+
+
+def _masks(chunk: Chunk, lines: NDArray[np.int64], rule: ConsentRule, counts: Counts) -> NDArray[np.uint8]:
+    masks = np.full(len(lines), rule.stated, np.uint8)
     for column, purposes in rule.columns:
-        for row, text in enumerate(chunk.column(column)):
-            answer = read_yes_no(text)
-            if answer:
-                masks[row] |= purposes
-            elif answer is None:
-                _count_consent(counts, chunk.lines[row], column, text)
+        texts, rows = chunk.distinct(column)
+        answers = [read_yes_no(text) for text in texts]
+        masks |= np.array([purposes if answer else 0 for answer in answers], np.uint8)[rows]
+        _count_consent(counts, lines, column, texts, np.array([answer is None for answer in answers], np.bool_), rows)
     return masks
 
 
-def _last_days(chunk: Chunk, plan: Plan, counts: Counts) -> list[date | None] | None:
+def _last_days(chunk: Chunk, lines: NDArray[np.int64], plan: Plan, counts: Counts) -> NDArray[np.datetime64] | None:
     column = plan.consent.expires
     if column is None:
         return None
-    texts = chunk.column(column)
-    days = [read_date(text, plan.rules.date_order) for text in texts]
-    for row, day in enumerate(days):
-        if day is None:
-            _count_consent(counts, chunk.lines[row], column, texts[row])
-    return days
+    texts, rows = chunk.distinct(column)
+    days = np.array([read_date(text, plan.rules.date_order) for text in texts], "datetime64[D]")
+    _count_consent(counts, lines, column, texts, np.isnat(days), rows)
+    return days[rows]
 
 
-def _count_consent(counts: Counts, line: int, column: str, text: str) -> None:
-    counts.add(line, "consent", column, (Flaw.UNREADABLE if text else Flaw.MISSING).value)
+def _count_consent(
+    counts: Counts,
+    lines: NDArray[np.int64],
+    column: str,
+    texts: list[str],
+    unread: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+) -> None:
+    blank = np.array([not text for text in texts], np.bool_)
+    counts.add_rows(lines[(unread & blank)[rows]], "consent", column, Flaw.MISSING.value)
+    counts.add_rows(lines[(unread & ~blank)[rows]], "consent", column, Flaw.UNREADABLE.value)
 
 
-def _tokens(chunk: Chunk, key: KeyPlan, rules: Rules, consented: Sequence[bool], counts: Counts) -> list[bytes | None]:
-    """The token of each row under one match key; None where it has none, or no consent."""
-    match_key, token_key, lines = key.key, key.token_key, chunk.lines
-    tokens: list[bytes | None] = [None] * len(lines)
-    valid = 0
-    for row, parts in enumerate(zip(*map(chunk.column, key.columns), strict=True)):
-        text = canonical(match_key, parts, rules)
-        if isinstance(text, Invalid):
-            if text is not Invalid.EMPTY:
-                counts.add(lines[row], "invalid", match_key, text.value)
-            continue
-        valid += 1
-        if consented[row]:
-            tokens[row] = token(token_key, text)
-    counts.add_many(valid, "valid", match_key)
-    return tokens
+def _tokens(
+    chunk: Chunk,
+    lines: NDArray[np.int64],
+    key: KeyPlan,
+    rules: Rules,
+    consented: NDArray[np.bool_],
+    counts: Counts,
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Which rows have a token under one match key, and its bytes; none without consent."""
+    found = canonical_column(key.key, tuple(map(chunk.array, key.columns)), rules)
+    for reason, rows in found.invalid.items():
+        if reason is not Invalid.EMPTY:
+            counts.add_rows(lines[rows], "invalid", key.key, reason.value)
+    counts.add_many(len(lines) - found.texts.null_count, "valid", key.key)
+    hashed = found.texts.is_valid().to_numpy(zero_copy_only=False) & consented
+    texts = found.texts if hashed.all() else found.texts.filter(pa.array(hashed))
+    data = np.zeros((len(lines), TOKEN_BYTES), np.uint8)
+    data[hashed] = tokens(key.token_key, texts.cast(pa.binary()).to_pylist())
+    return hashed, data
 
 
-def _codes(chunk: Chunk, attribute: Attribute, column: str, counts: Counts) -> pa.DictionaryArray:
+def _codes(
+    chunk: Chunk, lines: NDArray[np.int64], attribute: Attribute, column: str, counts: Counts
+) -> NDArray[np.int32]:
     """The code of each row: the trimmed value where the code-list has it, `unknown` for blank, `other` for the rest."""
-    domain = attribute.domain
-    codes = {value: code for code, value in enumerate(domain)}
+    codes = {value: code for code, value in enumerate(attribute.domain)}
     other, unknown = codes[OTHER], codes[UNKNOWN]
-    found = [codes.get(text, other) if text else unknown for text in chunk.column(column)]
-    for row, code in enumerate(found):
-        if code in (other, unknown):
-            flaw = Flaw.OTHER if code == other else Flaw.UNKNOWN
-            counts.add(chunk.lines[row], "attribute", attribute.name, flaw.value)
-    return pa.DictionaryArray.from_arrays(pa.array(found, CODE.index_type), pa.array(domain, CODE.value_type))
+    texts, rows = chunk.distinct(column)
+    found = np.array([codes.get(text, other) if text else unknown for text in texts], np.int32)[rows]
+    counts.add_rows(lines[found == other], "attribute", attribute.name, Flaw.OTHER.value)
+    counts.add_rows(lines[found == unknown], "attribute", attribute.name, Flaw.UNKNOWN.value)
+    return found
 
 
-def _units(chunk: Chunk, measure: Measure, column: str, counts: Counts) -> pa.Array:
+def _units(chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str, counts: Counts) -> pa.Array:
     """The whole units of each row, rounded half to even and clipped; null where blank or not a number."""
-    values: list[int | None] = []
-    for row, text in enumerate(chunk.column(column)):
+    texts = chunk.array(column)
+    values, missing, strange, clipped = (np.zeros(len(lines), kind) for kind in (np.int64, *[np.bool_] * 3))
+    usual = np.zeros(len(lines), np.bool_)
+    if not isinstance(texts, list):
+        usual = pc.match_substring_regex(texts, _USUAL_NUMBER.format(measure.decimals)).to_numpy(zero_copy_only=False)
+        # At most 15 digits, none beyond the unit: a double is nearer to the whole number than a quarter.
+        read = texts.filter(pa.array(usual)).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values[usual] = np.rint(read * 10**measure.decimals).astype(np.int64)
+    rest = np.flatnonzero(~usual)
+    others = texts.take(pa.array(rest)).to_pylist() if not isinstance(texts, list) else texts
+    for row, text in zip(rest.tolist(), others, strict=True):
         value = to_units(text, measure.decimals)
-        flaw = None
         if value is None:
-            flaw = Flaw.NOT_A_NUMBER if text else Flaw.MISSING
-        elif not measure.lower <= value <= measure.upper:
-            flaw = Flaw.CLIPPED
-            value = min(max(value, measure.lower), measure.upper)
-        if flaw is not None:
-            counts.add(chunk.lines[row], "measure", measure.name, flaw.value)
-        values.append(value)
-    return pa.array(values, pa.int64())
+            missing[row], strange[row] = not text, bool(text)
+        else:
+            clipped[row] = not measure.lower <= value <= measure.upper
+            values[row] = min(max(value, measure.lower), measure.upper)
+    absent = missing | strange
+    clipped |= ~absent & ((values < measure.lower) | (values > measure.upper))
+    values = np.clip(values, measure.lower, measure.upper)
+    counts.add_rows(lines[missing], "measure", measure.name, Flaw.MISSING.value)
+    counts.add_rows(lines[strange], "measure", measure.name, Flaw.NOT_A_NUMBER.value)
+    counts.add_rows(lines[clipped], "measure", measure.name, Flaw.CLIPPED.value)
+    return pa.array(values, mask=absent)
 
 
 def to_units(text: str, decimals: int) -> int | None:

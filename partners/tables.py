@@ -25,7 +25,7 @@ from policies.question import where_to_json
 from policies.terms import Kind, Mode
 
 WITHHELD = "withheld"
-ALL = "all"
+ALL = "total"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -147,7 +147,7 @@ def _populations(title: str, figures: list[Figure], report: Report) -> Section:
 
 
 def _cells(title: str, figures: list[Figure], report: Report) -> Section:
-    """One row for each combination of values; `all` where a total runs over a dimension."""
+    """One row for each combination of values; `total` where a total runs over a dimension."""
     dimensions = tuple(dict.fromkeys(name for figure in figures for name, _ in figure.by))
     rows: dict[tuple[tuple[str, Value], ...], list[Figure]] = {}
     for figure in figures:

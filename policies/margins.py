@@ -17,6 +17,7 @@ SHOWN_TOO_SMALL = Decimal("0.0001")  # the most a cell with fewer than k people 
 OUTSIDE_95 = Decimal("0.05")
 
 _CONTEXT = Context(prec=40)
+_PRECISION = Decimal("1e-12")
 
 
 def margin95(scale: int, draws: int) -> int:
@@ -35,32 +36,38 @@ def minimum_size_margin(scale: int, draws: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _quantile(draws: int, tail: Decimal) -> Decimal:
-    """The t such that P(S > t) = `tail`, to 12 digits, from above."""
-    within = _negative_binomial(draws)
-    low, high = Decimal(0), Decimal(4)
-    while _survival(within, high) > tail:
-        high *= 2
-    while high - low > high * Decimal("1e-12"):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _survival(within, middle) <= tail else (middle, high)
-    return high
+    """The t such that P(S > t) = `tail`, to 12 digits, from above.
+
+    Newton's method on the logarithm of the survival function: that is concave, as the density of S is log-concave, so
+    every step but the first lands above the quantile and comes down to it.
+    """
+    chances = _negative_binomial(draws)
+    t = (2 * Decimal(draws)).sqrt()
+    while True:
+        survival, density = _survival(chances, t)
+        step = (survival.ln() - tail.ln()) * survival / density
+        t += step
+        if abs(step) < t * _PRECISION:
+            return t
 
 
 def _negative_binomial(draws: int) -> tuple[Decimal, ...]:
-    """P(M <= i) for i = 0 … draws - 1, M the failures before the `draws`-th success of a fair coin."""
+    """P(M = i) for i = 0 … draws - 1, M the failures before the `draws`-th success of a fair coin."""
     term = Decimal(2) ** -draws
-    total, below = Decimal(0), []
+    chances = []
     for failures in range(draws):
-        total += term
-        below.append(total)
+        chances.append(term)
         term = term * (draws + failures) / (failures + 1) / 2
-    return tuple(below)
+    return tuple(chances)
 
 
-def _survival(within: tuple[Decimal, ...], t: Decimal) -> Decimal:
-    """P(S > t) = sum over j of P(N = j) P(M <= draws - 1 - j)."""
-    term, total = (-t).exp(), Decimal(0)
-    for arrivals, below in enumerate(reversed(within), start=1):
-        total += term * below
+def _survival(chances: tuple[Decimal, ...], t: Decimal) -> tuple[Decimal, Decimal]:
+    """P(S > t), the sum over j of P(N = j) P(M <= draws - 1 - j), and the density there, with P(M = draws - 1 - j)."""
+    term, survival, density = (-t).exp(), Decimal(0), Decimal(0)
+    below = sum(chances)
+    for arrivals, chance in enumerate(reversed(chances), start=1):
+        survival += term * below
+        density += term * chance
+        below -= chance
         term = term * t / arrivals
-    return total
+    return survival, density

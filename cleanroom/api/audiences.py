@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from cleanroom import jobs
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
@@ -57,7 +58,7 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
     if known := versions.same(catalog(), found.id, me().name, name, _sha256(manifest.canonical())):
         return _answer(known, 200)
     upload = versions.find_upload(catalog(), body["upload"], me().name) if body["upload"] else None
-    if upload is None:
+    if upload is None or upload.expires <= room().now:
         fail(Problem.INVALID, "`upload` names no upload of yours.")
     if path(upload).stat().st_size != upload.length:
         fail(Problem.UPLOAD_INCOMPLETE)
@@ -95,6 +96,21 @@ def one(identifier: str, name: str, version: str) -> dict[str, Any]:
     if found is None:
         fail(Problem.NOT_FOUND)
     return _to_json(found)
+
+
+@blueprint.delete(f"{_ROUTE}/<version>")
+@blueprint.response(200, schemas.VersionSchema)
+def retire(identifier: str, name: str, version: str) -> dict[str, Any]:
+    """Retires your published version: questions on it are refused from now on, its files are removed."""
+    found = versions.find(catalog(), collaboration(identifier).id, me().name, name, version)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    if found.state is State.PUBLISHED:
+        jobs.retire(room(), catalog(), found, key_id(me().signing_key))
+    elif found.state is not State.RETIRED:
+        fail(Problem.CONFLICT, "Only a published version can be retired.")
+    after = versions.find(catalog(), found.collaboration, found.owner, name, version)
+    return _to_json(after or found)
 
 
 def _answer(version: Version, status: int) -> Response:

@@ -119,8 +119,6 @@ def handle(error: HTTPException) -> Response:
     """Flask's handler of every HTTP error, ours and its own."""
     if isinstance(error, Failed):
         response = render(error.problem, str(error.detail))
-    elif error.code and error.code < 400 and error.response is not None:
-        return error.get_response()  # type: ignore[return-value]  # a redirect, as werkzeug made it
     else:
         problem = _BY_STATUS.get(
             error.code or 500, Problem.BAD_REQUEST if (error.code or 500) < 500 else Problem.INTERNAL

@@ -18,7 +18,7 @@ class State(Enum):
     CHECKING = "checking"
     PUBLISHED = "published"
     REFUSED = "refused"
-    RETIRED = "retired"
+    RETIRED = "retired"  # its `progress` is above 0 while its files are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,35 @@ def published(catalog: Catalog, collaboration: str) -> dict[AudienceRef, str]:
         "select owner, audience, id from versions where collaboration = ? and state = 'published'", collaboration
     )
     return {AudienceRef(row["owner"], row["audience"]): str(row["id"]) for row in rows}
+
+
+def all_published(catalog: Catalog) -> list[Version]:
+    """Every published version of the room."""
+    return [_read(row) for row in catalog.all(f"select {_COLUMNS} from versions where state = 'published'")]  # noqa: S608
+
+
+def stored(catalog: Catalog, collaboration: str, epoch: int) -> bool:
+    """Whether anything of a collaboration and epoch was ever stored."""
+    found = "collaboration = ? and epoch = ? and state in ('published', 'retired')"
+    return _first(catalog, found, collaboration, epoch) is not None
+
+
+def removable(catalog: Catalog) -> list[Version]:
+    """The retired versions whose files are still there."""
+    rows = catalog.all(f"select {_COLUMNS} from versions where state = 'retired' and progress > 0")  # noqa: S608
+    return [_read(row) for row in rows]
+
+
+def removed(connection: sqlite3.Connection, identifier: str) -> None:
+    """Notes within a transaction that the files of a retired version are gone."""
+    connection.execute("update versions set progress = 0 where id = ?", (identifier,))
+
+
+def retire(connection: sqlite3.Connection, identifier: str, leaf: int) -> None:
+    """Retires a published version within a transaction."""
+    connection.execute(
+        "update versions set state = 'retired', leaf = ? where id = ? and state = 'published'", (leaf, identifier)
+    )
 
 
 def waiting(catalog: Catalog) -> Version | None:

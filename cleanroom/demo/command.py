@@ -39,7 +39,7 @@ def _demo(folder: Path, out: Console, errors: Console, *, check: bool, size: int
     loaded = scenario.load(path)
     with stage(None) as (workspace, room):
         with Progress(errors) as progress:
-            found = play(loaded, room, workspace, progress.tell, lambda made: quality(made, out))
+            found = play(loaded, room, workspace, progress.tell, lambda lists, made: quality(lists, made, out))
         results(found, out)
         out.print(f"From three raw files to the last report: {time.monotonic() - began:.0f} s.")
         if check:

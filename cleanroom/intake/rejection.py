@@ -30,6 +30,7 @@ class Rejection(Enum):
     ROW_WITHOUT_TOKEN = "row_without_token"  # noqa: S105 - a code
     TOKEN_TWICE = "token_twice"  # noqa: S105 - a code
     HOSTILE_OR_BROKEN_FILE = "hostile_or_broken_file"
+    ROOM_KEY = "room_key_missing"
 
 
 _AGAIN = "Run `cleanroom-partner prepare` again and upload the new file."
@@ -64,6 +65,8 @@ ADVICE: dict[Rejection, str] = {
     Rejection.TOKEN_TWICE: "A token stands in two rows, so one person would count twice. " + _AGAIN,
     Rejection.HOSTILE_OR_BROKEN_FILE: "The file could not be read to its end within the room's limits; it is damaged, "
     "or made to do harm. " + _AGAIN,
+    Rejection.ROOM_KEY: "The room cannot store the audience: its own key of this collaboration is missing. "
+    "Tell the operator to restore the keys folder, then upload again.",
 }
 
 

@@ -5,6 +5,7 @@ is left behind but what `--keep` asks for: the room's data, never a partner's fi
 """
 
 import json
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -36,10 +37,12 @@ FAILURES = (StepFailed, BadScenario, SetupFailed, NotReady)
 def run(path: Path, json_file: Path | None, keep: Path | None) -> int:
     """Rehearses the scenario at `path`; the exit code."""
     errors, out = Console(stderr=True, highlight=False), console()
+    if json_file and not os.access(json_file.absolute().parent, os.W_OK):
+        raise BadScenario("--json: its folder is not there or cannot be written to; choose another")
     try:
         scenario = scenarios.load(path)
         with stage(keep) as (workspace, room), Progress(errors) as progress:
-            found = play(scenario, room, workspace, progress.tell, lambda made: quality(made, out))
+            found = play(scenario, room, workspace, progress.tell, lambda lists, made: quality(lists, made, out))
     except FAILURES as problem:
         return report_failure(problem, json_file, errors)
     results(found, out)

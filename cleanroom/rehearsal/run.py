@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cleanroom.audit import export, verify
 from cleanroom.catalog import partners as invitations
 from cleanroom.rehearsal.results import Audit, Results
-from cleanroom.rehearsal.scenario import Player, Scenario
+from cleanroom.rehearsal.scenario import Player, Scenario, proposal
 from cleanroom.rehearsal.server import Running
 from partners import prepare as preparing
 from partners import receipts
 from partners.domains import read_domains
 from partners.failure import Failure
 from partners.home import Home
-from partners.mapping import BadMap, Map
+from partners.mapping import AttributeColumn, BadMap, Map
 from partners.prepare import NotAgreed, Prepared
 from partners.quality import Quality
 from partners.reading import BadFile
@@ -31,12 +30,12 @@ from partners.reports import Report
 from partners.room.client import Room
 from partners.steps import agreements, audiences, joining, reporting, secret
 from partners.steps.agreements import Standing
-from policies.agreement import Measure
 from policies.terms import Mode
 
 KNOWN = (Failure, BadFile, BadMap, NotAgreed)
 """What a step can fail with for a reason outside the program: one safe line each."""
 
+Reported = Callable[[tuple[AttributeColumn, ...], Quality], None]
 Tell = Callable[[str, str | None, int, int], None]
 """Told a step, the partner that does it (None: the room), what is done of it, and the whole."""
 
@@ -63,10 +62,11 @@ class Partner:
     room: Room
 
 
-def play(
-    scenario: Scenario, running: Running, workspace: Path, tell: Tell, prepared: Callable[[Quality], None]
-) -> Results:
-    """Plays the scenario. `workspace` takes the partners' folders and files; `prepared` is told each quality report."""
+def play(scenario: Scenario, running: Running, workspace: Path, tell: Tell, prepared: Reported) -> Results:
+    """Plays the scenario. `workspace` takes the partners' folders and files.
+
+    `prepared` is told, for each file, the code-lists that were read from it, and its quality report.
+    """
     clock = _Clock()
     with clock.step("join"):
         players = {name: _join(name, running, workspace, tell) for name in scenario.partners}
@@ -78,10 +78,12 @@ def play(
         with clock.step("secret"):
             _share_secret(standing, players)
         with clock.step("prepare"):
-            audiences_made = [_prepare(item, standing, players[item.name], workspace, tell, prepared) for item in maps]
+            audiences_made = [_prepare(item, standing, players[item.name], workspace, tell) for item in maps]
+            for player, item, made in zip(scenario.players, maps, audiences_made, strict=True):
+                prepared(_read_lists(player.map, item), made.quality)
         with clock.step("upload"):
-            for item in audiences_made:
-                _upload(item, players[item.quality.name], tell)
+            for ready in audiences_made:
+                _upload(ready, players[ready.quality.name], tell)
         with clock.step("ask"):
             reports = tuple(_ask(scenario, standing, players, tell))
         with clock.step("verify"):
@@ -140,7 +142,7 @@ def _agree(scenario: Scenario, maps: list[Map], players: Mapping[str, Partner]) 
     """The first partner proposes, every other one signs the same bytes; allowances are raised where they must be."""
     proposer, *others = players.values()
     with _failing("agree", proposer.name):
-        standing = agreements.propose(proposer.home, proposer.room, _proposal(scenario, maps))
+        standing = agreements.propose(proposer.home, proposer.room, proposal(scenario, maps))
     for each in others:
         with _failing("agree", each.name):
             agreements.agree(each.home, each.room, agreements.read(each.home, each.room, standing.agreement.id))
@@ -152,30 +154,6 @@ def _agree(scenario: Scenario, maps: list[Map], players: Mapping[str, Partner]) 
                 reporting.grant(each.home, each.room, missing, datetime.now(UTC))
     with _failing("agree", proposer.name):
         return agreements.read(proposer.home, proposer.room, standing.agreement.id)
-
-
-def _proposal(scenario: Scenario, maps: list[Map]) -> dict[str, Any]:
-    """The scenario as the table of an AGREEMENT.toml."""
-    partners = [{"name": name, "terms": dict(scenario.terms_of(name))} for name in scenario.partners]
-    return {
-        "collaboration": dict(scenario.head),
-        "partner": partners,
-        "audience": [
-            {
-                "owner": item.name,
-                "name": item.audience,
-                "keys": [key.key for key in item.keys],
-                "attributes": {each.name: list(each.values or ()) for each in item.attributes},
-                "measures": {each.measure.name: _bounds(each.measure) for each in item.measures},
-            }
-            for item in maps
-        ],
-    }
-
-
-def _bounds(measure: Measure) -> dict[str, Any]:
-    lower, upper = (Decimal(units).scaleb(-measure.decimals) for units in (measure.lower, measure.upper))
-    return {"lower": lower, "upper": upper, "decimals": measure.decimals}
 
 
 def _share_secret(standing: Standing, players: Mapping[str, Partner]) -> None:
@@ -198,16 +176,20 @@ def _share_secret(standing: Standing, players: Mapping[str, Partner]) -> None:
             secret.accept(each.home, each.room, identifier)
 
 
-def _prepare(
-    item: Map, standing: Standing, partner: Partner, workspace: Path, tell: Tell, done: Callable[[Quality], None]
-) -> Prepared:
+def _read_lists(before: Map, after: Map) -> tuple[AttributeColumn, ...]:
+    """The attributes whose code-list the file gave."""
+    pairs = zip(before.attributes, after.attributes, strict=True)
+    return tuple(closed for opened, closed in pairs if opened.values is None)
+
+
+def _prepare(item: Map, standing: Standing, partner: Partner, workspace: Path, tell: Tell) -> Prepared:
     with _failing("prepare", partner.name):
         epoch = standing.collaboration.epoch
         known = partner.home.secret(standing.agreement.id, epoch)
         assert known is not None, "the secret was shared before"
         folder = workspace / "audiences" / partner.name / item.audience
         folder.mkdir(parents=True, mode=0o700)
-        made = preparing.prepare(
+        return preparing.prepare(
             item,
             standing.agreement,
             epoch,
@@ -217,8 +199,6 @@ def _prepare(
             now=datetime.now(UTC),
             progress=lambda step, count, whole: tell(step, partner.name, count, whole),
         )
-    done(made.quality)
-    return made
 
 
 def _upload(made: Prepared, partner: Partner, tell: Tell) -> None:

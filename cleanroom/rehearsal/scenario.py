@@ -6,7 +6,7 @@ several audiences has several `[[partner]]` tables of the same name.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,18 @@ from typing import Any
 from partners import mapping
 from partners.failure import Failure
 from partners.mapping import BadMap, Map
+from partners.proposal import read_proposal
+from partners.protocol import PublicKeys
 from partners.terms_file import terms_from_table
 from policies import request
+from policies.agreement import Measure
 from policies.purpose import Purpose
 from policies.question import BadQuestion
 from policies.request import Request
+from policies.terms import Terms
 
 _TABLES = ("collaboration", "partner", "report")
+NO_KEYS = PublicKeys(bytes(32), bytes(32))
 
 
 class BadScenario(ValueError):
@@ -90,10 +95,42 @@ def _scenario(table: Mapping[str, Any], folder: Path) -> Scenario:
     scenario = Scenario(head["name"], _with_purposes(head, players), players, reports)
     if len(scenario.partners) < 2:
         raise BadScenario("a scenario has two partners at least")
+    # Whatever an agreement can be wrong in is told before a room starts; the keys come later.
+    read_proposal(proposal(scenario, [_closed(player.map) for player in players]), Terms(), lambda _: NO_KEYS)
     for asked in reports:
         if asked.asked_by not in scenario.partners:
             raise BadScenario("a report is asked_by somebody who is not one of the partners")
     return scenario
+
+
+def proposal(scenario: Scenario, maps: list[Map]) -> dict[str, Any]:
+    """The scenario as the table of an AGREEMENT.toml; `maps` have a code-list for every attribute."""
+    partners = [{"name": name, "terms": dict(scenario.terms_of(name))} for name in scenario.partners]
+    return {
+        "collaboration": dict(scenario.head),
+        "partner": partners,
+        "audience": [
+            {
+                "owner": item.name,
+                "name": item.audience,
+                "keys": [key.key for key in item.keys],
+                "attributes": {each.name: list(each.values or ()) for each in item.attributes},
+                "measures": {each.measure.name: _bounds(each.measure) for each in item.measures},
+            }
+            for item in maps
+        ],
+    }
+
+
+def _bounds(measure: Measure) -> dict[str, Any]:
+    lower, upper = (Decimal(units).scaleb(-measure.decimals) for units in (measure.lower, measure.upper))
+    return {"lower": lower, "upper": upper, "decimals": measure.decimals}
+
+
+def _closed(item: Map) -> Map:
+    """The map with a stand-in where a code-list is read from the file later."""
+    attributes = tuple(replace(each, values=each.values or ("any",)) for each in item.attributes)
+    return replace(item, attributes=attributes)
 
 
 def _player(value: Mapping[str, Any], folder: Path) -> Player:

@@ -1,17 +1,22 @@
 """A rehearsal's results for people: quality reports, reports, budgets, the log."""
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.table import Table
 
 from cleanroom.rehearsal.results import Results
 from partners import tables
+from partners.mapping import AttributeColumn
 from partners.quality import Quality, render
 from policies.terms import MICRO
 
 
-def quality(made: Quality, console: Console) -> None:
-    """One partner's quality report."""
+def quality(read: tuple[AttributeColumn, ...], made: Quality, console: Console) -> None:
+    """One partner's quality report, and the code-lists that its file was read for."""
     render(made, console)
+    for attribute in read:
+        console.print(f"{attribute.name}: its code-list was read from the file: {', '.join(attribute.values or ())}")
     console.print()
 
 
@@ -19,7 +24,7 @@ def results(found: Results, console: Console) -> None:
     """Every report, then what is left of the budgets, then the log."""
     for report in found.reports:
         console.rule(style="dim")
-        tables.show(report, console)
+        tables.show(replace(report, id=None), console)  # the report ends with the room, and so has no name
         console.print()
     console.rule(style="dim")
     _budgets(found, console)

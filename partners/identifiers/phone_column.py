@@ -6,6 +6,8 @@ Rules:
 * Every other value, what metadata leaves unclear, and everything near the published patterns stays open for `phone`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 
@@ -128,7 +130,7 @@ def _read(digits: _Digits, plus: Mask, region: str | None) -> tuple[Counts, Mask
 
 
 def _abroad(digits: _Digits, rows: Counts, home: Plan) -> tuple[Mask, Mask]:
-    """`_parse_prefix_as_idd`: which rows begin with the prefix for other countries, now skipped, and which are known."""
+    """`_parse_prefix_as_idd`: which rows begin with the prefix for abroad, now skipped, and which are known."""
     starts = digits.starts[rows]
     known = np.ones(len(rows), np.bool_)
     if home.abroad_table.finds:
@@ -240,7 +242,7 @@ def _judge(digits: _Digits, rows: Counts, code: int, regions: tuple[Plan, ...], 
 def _is_pattern(digits: _Digits, ends: Counts) -> Mask:
     """Rows whose last digits are alike, or count up or down: they may be placeholders."""
     last = [digits.digits[ends - place].astype(np.int8) for place in (1, 2, 3, 4)]
-    steps = [(later - earlier) % 10 for later, earlier in zip(last, last[1:], strict=False)]
+    steps = [(later - earlier) % 10 for later, earlier in pairwise(last)]
     alike = (steps[0] == steps[1]) & (steps[1] == steps[2])
     found: Mask = alike & np.isin(steps[0], (0, 1, 9))
     return found

@@ -7,7 +7,7 @@ Rules:
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import phonenumbers
@@ -49,7 +49,7 @@ class Plan:
     abroad_table: Table
 
 
-@lru_cache(maxsize=None)
+@cache
 def plan(region: str) -> Plan | None:
     """The numbers of a region, None where a table cannot tell."""
     metadata = PhoneMetadata.metadata_for_region(region, None)
@@ -61,7 +61,7 @@ def plan(region: str) -> Plan | None:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def plans(country_code: int) -> tuple[Plan, ...] | None:
     """The regions of a country calling code, in the order in which a number is looked for; None where unclear."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(country_code, ())
@@ -71,7 +71,7 @@ def plans(country_code: int) -> tuple[Plan, ...] | None:
     return tuple(each for each in found if each is not None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def country_codes() -> NDArray[np.bool_]:
     """Which numbers of up to three digits are country calling codes; none is the beginning of another."""
     known = np.zeros(1000, np.bool_)

@@ -65,9 +65,13 @@ class Flat:
         np.cumsum(weights, dtype=np.int32, out=before[1:])
         return np.diff(before[self.starts]).astype(np.int64)
 
-    def only(self, which: Mask) -> pa.StringArray:
-        """The column of the bytes that a mask over `data` takes."""
-        return column(self.data[which], ends_of(self.count(which)))
+    def between(self, first: Counts, end: Counts) -> Mask:
+        """A mask over `data`: the bytes from each `first` up to its `end`. The spans are in order and not empty."""
+        change = np.zeros(len(self.data) + 1, np.int8)
+        change[first] = 1
+        change[end] -= 1  # one span may begin where another ends
+        mask: Mask = np.cumsum(change[:-1], dtype=np.int8).view(np.bool_)
+        return mask
 
 
 def ends_of(lengths: Counts) -> Counts:

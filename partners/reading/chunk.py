@@ -4,6 +4,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 CHUNK_ROWS = 50_000
 
@@ -31,14 +36,43 @@ class Chunk:
     """Some rows of a customer file, by columns: `columns[i]` are the texts of column `names[i]`, one for each line.
 
     `lines`: in a CSV file the line on which a row begins, the header being line 1; in a Parquet file the row, from 1.
+    A column is a list or an Arrow array of strings without nulls.
     """
 
-    lines: Sequence[int]
+    lines: Sequence[int] | NDArray[np.int64]
     names: tuple[str, ...]
-    columns: tuple[Sequence[str], ...]
+    columns: tuple[Any, ...]
 
-    def column(self, name: str) -> Sequence[str]:
-        return self.columns[self.names.index(name)]
+    def column(self, name: str) -> list[str]:
+        column = self.columns[self.names.index(name)]
+        return column if isinstance(column, list) else column.to_pylist()
+
+    def array(self, name: str) -> pa.StringArray | list[str]:
+        """The column as an Arrow array; as a list where a text cannot be written as UTF-8."""
+        column = self.columns[self.names.index(name)]
+        if not isinstance(column, list):
+            return column
+        try:
+            return pa.array(column, pa.string())
+        except UnicodeEncodeError:  # a lone surrogate
+            return column
+
+    def after(self, line: int) -> "Chunk | None":
+        """The rows behind a line; None where there is none."""
+        first = int(np.searchsorted(self.lines, line, side="right"))
+        if first == len(self.lines):
+            return None
+        return Chunk(self.lines[first:], self.names, tuple(column[first:] for column in self.columns)) if first else self
+
+    def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
+        """The different texts of a column, and which of them stands in each row."""
+        column = self.array(name)
+        if isinstance(column, list):
+            codes: dict[str, int] = {}
+            each = [codes.setdefault(text, len(codes)) for text in column]
+            return list(codes), np.array(each, np.int64)
+        encoded = column.dictionary_encode()
+        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
 
 
 def positions(names: Sequence[str], header: Sequence[str], file: str) -> list[int]:

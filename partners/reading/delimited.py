@@ -38,23 +38,23 @@ def read_delimited(source: Source, names: tuple[str, ...], progress: Progress) -
 
 def _chunks(source: Source, names: tuple[str, ...], progress: Progress) -> Iterator[Chunk]:
     file, total = source.path.name, source.path.stat().st_size
-    with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding=_codec(source.encoding), newline="") as text:
-        lines = _without_nul(text, file)
-        first = _first_record(lines, file)
-        delimiter = source.delimiter or _delimiter(first, names)
+    with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding=codec(source.encoding), newline="") as text:
+        lines = without_nul(text, file)
+        first = first_record(lines, file)
+        delimiter = source.delimiter or choose_delimiter(first, names)
         reader = csv.reader(chain(first, lines), delimiter=delimiter, strict=True, skipinitialspace=True)
-        header = next(_records(reader, None, file), None)
+        header = next(records(reader, None, file), None)
         if header is None:
             raise BadFile(f"{file} is empty")
         wanted = positions(names, header[1], file)
-        records = _records(reader, len(header[1]), file)
-        while batch := list(islice(records, CHUNK_ROWS)):
+        rows = records(reader, len(header[1]), file)
+        while batch := list(islice(rows, CHUNK_ROWS)):
             columns = tuple([row[position].strip() for _, row in batch] for position in wanted)
             progress(raw.tell(), total)
             yield Chunk([line for line, _ in batch], names, columns)
 
 
-def _records(reader: "Reader", width: int | None, file: str) -> Iterator[tuple[int, list[str]]]:
+def records(reader: "Reader", width: int | None, file: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are left, each with the line on which it begins; `width` None: any number of fields."""
     line = reader.line_num + 1
     while True:
@@ -75,7 +75,7 @@ def _records(reader: "Reader", width: int | None, file: str) -> Iterator[tuple[i
         line = reader.line_num + 1
 
 
-def _first_record(lines: Iterator[str], file: str) -> list[str]:
+def first_record(lines: Iterator[str], file: str) -> list[str]:
     """The lines up to the end of the header: blank ones, then one, or more where a quoted header spans lines."""
     taken: list[str] = []
     for line in islice(lines, MAX_HEADER_LINES):
@@ -87,7 +87,7 @@ def _first_record(lines: Iterator[str], file: str) -> list[str]:
     raise BadFile(f"{file} is empty")
 
 
-def _delimiter(first: list[str], names: tuple[str, ...]) -> str:
+def choose_delimiter(first: list[str], names: tuple[str, ...]) -> str:
     def found(delimiter: str) -> tuple[int, int]:
         try:
             rows = list(csv.reader(first, delimiter=delimiter, strict=True, skipinitialspace=True))
@@ -99,14 +99,14 @@ def _delimiter(first: list[str], names: tuple[str, ...]) -> str:
     return max(DELIMITERS, key=found)
 
 
-def _without_nul(text: io.TextIOWrapper, file: str) -> Iterator[str]:
+def without_nul(text: io.TextIOWrapper, file: str) -> Iterator[str]:
     for number, line in enumerate(text, start=1):
         if "\0" in line:
             raise BadFile(f'{file}, line {number}: a NUL character; the `encoding` may be "utf-16", or this is no CSV')
         yield line
 
 
-def _codec(encoding: str) -> str:
+def codec(encoding: str) -> str:
     """The encoding, with a byte order mark allowed where it is UTF-8."""
     name = codecs.lookup(encoding).name
     return "utf-8-sig" if name == "utf-8" else name
@@ -115,7 +115,7 @@ def _codec(encoding: str) -> str:
 def _undecodable_line(source: Source) -> int:
     """The line that cannot be decoded. A second pass: the first one decodes ahead of the line that it is on."""
     try:
-        with source.path.open(encoding=_codec(source.encoding), errors="replace", newline="") as text:
+        with source.path.open(encoding=codec(source.encoding), errors="replace", newline="") as text:
             return next((number for number, line in enumerate(text, start=1) if _REPLACEMENT in line), 1)
     except UnicodeError:  # UTF-16 without its mark
         return 1

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, Progress, positions
+from partners.reading.strip import stripped
 
 _AS_TEXT = (
     pa.types.is_string,
@@ -61,9 +63,9 @@ def _check_type(kind: pa.DataType, name: str, identifier: bool, file: str) -> No
         raise BadFile(f"{file}: column {name} holds identifiers as floating-point numbers; write it as text")
 
 
-def _texts(column: pa.Array) -> list[str]:
+def _texts(column: pa.Array) -> pa.StringArray:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    return [text.strip() if text else "" for text in column.cast(pa.string()).to_pylist()]
+    return stripped(pc.fill_null(column.cast(pa.string()), ""))

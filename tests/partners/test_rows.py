@@ -2,9 +2,11 @@ import pickle
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from partners import audience, manifest, rows
 from partners.consent import ConsentRule
@@ -79,13 +81,13 @@ def test_a_plan_does_not_print_its_keys() -> None:
 
 
 def test_a_row_without_consent_is_never_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed: list[str] = []
+    hashed: list[bytes] = []
 
-    def token(key: bytes, canonical: str) -> bytes:
-        hashed.append(canonical)
-        return bytes(16)
+    def tokens(key: bytes, canonicals: list[bytes]) -> NDArray[np.uint8]:
+        hashed.extend(canonicals)
+        return np.zeros((len(canonicals), 16), np.uint8)
 
-    monkeypatch.setattr(rows, "token", token)
+    monkeypatch.setattr(rows, "tokens", tokens)
     chunk = Chunk(
         [2, 3, 4],
         ("e", "t", "m", "ok", "until"),
@@ -94,12 +96,12 @@ def test_a_row_without_consent_is_never_hashed(monkeypatch: pytest.MonkeyPatch) 
             ["x"] * 3,
             ["1"] * 3,
             ["no", "yes", "yes"],
-            ["2099-01-01", "2001-01-01"] * 2,
+            ["2099-01-01", "2001-01-01", "2099-01-01"],
         ),
     )
     consent = plan(ConsentRule(0, (("ok", 1),), "until"))
     converted = rows.convert(chunk, replace(consent, schema=audience.schema(WITH_EXPIRY)))
-    assert hashed == ["yes@x.fr"]
+    assert hashed == [b"yes@x.fr"]
     assert converted.lines.tolist() == [4]
     assert converted.counts.count("valid", "email") == 3
 

@@ -15,7 +15,7 @@ def test_neither_the_secret_nor_a_token_made_with_it_is_in_the_room(tmp_path: Pa
     loaded = scenario.load(files.write(tmp_path))
     data, keys = tmp_path / "room", tmp_path / "room-keys"
     with running(data, keys, "test.room") as room:
-        play(loaded, room, tmp_path, lambda *_: None, lambda _: None)
+        play(loaded, room, tmp_path, lambda *_: None, lambda *_: None)
     home = Home.open(tmp_path / "partners" / "fresh")
     (identifier,) = home.collaborations()
     known = home.secret(identifier, 1)

@@ -17,7 +17,7 @@ from partners.transparency.encoding import encode_base64
 from policies import canonical, request
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
-from tests.room.stage import Stage
+from tests.room.stage import DRIVE, READERS, Stage
 
 OVERLAP: dict[str, Any] = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 QUARTER = MICRO // 4
@@ -60,6 +60,9 @@ def test_a_collaboration_spends_its_part_exactly(published: Collaboration) -> No
     assert ledger(stage) == {"fresh": 5 * MICRO, "tasty": 5 * MICRO}
     quote = stage.players["tasty"].room.quote(published.id, request.from_json(OVERLAP))
     assert (quote.refused, dict(quote.left)) == ("budget_spent", {"fresh": 0, "tasty": 0})
+    for player in (stage.players["fresh"], stage.players["tasty"]):
+        reporting.grant(player.home, player.room, MICRO, stage.clock())
+    assert not stage.ask("tasty", published.id, OVERLAP).released, "a grant is for the lifetime, not for this agreement"
 
 
 def test_the_lifetime_counts_over_all_collaborations(published: Collaboration, tmp_path: Path) -> None:
@@ -76,6 +79,17 @@ def test_the_lifetime_counts_over_all_collaborations(published: Collaboration, t
         assert (told.allowance, told.spent, told.grants) == (3 * QUARTER, 3 * QUARTER, 1)
         (line,) = told.collaborations
         assert (line.allotted, line.spent, line.unbounded) == (5 * MICRO, 3 * QUARTER, False)
+
+
+def test_each_collaboration_has_its_own_part(published: Collaboration) -> None:
+    stage, room = published.stage, published.stage.players["fresh"].room
+    other = stage.agree(DRIVE, READERS, epsilon_total=1)
+    waiting = stage.propose(DRIVE, READERS)
+    stage.ask("fresh", published.id, OVERLAP)
+    told = {line.id: (line.allotted, line.spent) for line in room.ledger().collaborations}
+    assert told == {published.id: (5 * MICRO, QUARTER), other: (MICRO, 0)}
+    assert waiting not in told
+    assert room.ledger().spent == QUARTER
 
 
 def test_sixteen_at_once_get_what_the_budget_has(published: Collaboration, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from cleanroom import gate
 from cleanroom.audit import log, publisher
 from cleanroom.audit.signer import SignerRefused
-from cleanroom.catalog import reports
+from cleanroom.catalog import collaborations, partners, reports
 from cleanroom.engine.sealed import Sealed, open_sealed
 from partners import receipts
 from partners.room.connection import RoomRefused
-from policies import budget
+from policies import budget, request
 from policies.decision import Reason, Refuse
 from policies.disclose import Measured
 from tests.room.conftest import Collaboration
@@ -147,6 +147,19 @@ def test_a_crash_after_the_commit_keeps_the_report(published: Collaboration, mon
     (summary,) = stage.players["tasty"].room.reports(published.id)
     assert stage.ask("tasty", published.id, OVERLAP).free
     assert stage.players["tasty"].room.report(summary.id or "").released
+
+
+def test_the_gate_itself_publishes_before_it_answers(published: Collaboration) -> None:
+    room = published.stage.room
+    with room.catalog() as catalog:
+        for body in (OVERLAP, REFUSED):
+            collaboration = collaborations.find(catalog, published.id, "fresh")
+            asker = partners.find(catalog, "fresh")
+            assert collaboration is not None
+            assert asker is not None
+            report = gate.ask(room, catalog, collaboration, asker, request.from_json(body))
+            checkpoint = (room.settings.log / "checkpoint").read_text()
+            assert int(checkpoint.splitlines()[1]) == report.leaf + 1
 
 
 def test_only_the_gate_opens_what_was_measured(published: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:

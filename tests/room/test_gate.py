@@ -257,12 +257,13 @@ def test_a_price_says_what_would_be_refused(wide: Collaboration) -> None:
 
 
 def test_threshold_mode_costs_nothing_and_says_that_nothing_bounds_it(trio: Trio) -> None:
-    room = trio.stage.players["fresh"].room
-    quote = room.quote(trio.threshold, request.from_json(OVERLAP))
+    room, asked = trio.stage.players["fresh"].room, statistics(where=GOLD, purpose="measurement")
+    quote = room.quote(trio.threshold, request.from_json(asked))
     assert quote.unbounded
     assert not any(micro for _, micro in quote.cost)
-    report = trio.stage.ask("fresh", trio.threshold, OVERLAP)
+    report = trio.stage.ask("fresh", trio.threshold, asked)
     assert (report.cost, report.free) == ((), True)
+    assert [event for event, _ in decisions(trio.stage)][-1] == "decision:release"
     line = next(each for each in room.ledger().collaborations if each.id == trio.threshold)
     assert (line.spent, line.unbounded) == (0, True)
     assert "single people out" in (report.explanation or "")

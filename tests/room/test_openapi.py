@@ -205,6 +205,7 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
         send("GET", "/v1/ledger", "/v1/ledger")
         send("POST", "/v1/grants", "/v1/grants", json={})
         send("GET", "/v1/log/{name}", "/v1/log/tile/0/000")
+        send("DELETE", f"{versions}/{{version}}", f"{there}/{version}")
         send("OPTIONS", "/v1/uploads", "/v1/uploads")
         other = send("POST", "/v1/uploads", "/v1/uploads", headers={**TUS, "Upload-Length": "1"}).headers["Location"]
         send("DELETE", "/v1/uploads/{identifier}", other, headers=TUS)

@@ -48,6 +48,7 @@ def requests(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], 
     yield "GET", versions, {}, of_collaboration
     yield "POST", versions, announced, of_collaboration
     yield "GET", f"{versions}/{found['version']}", {}, ("collaboration", "version")
+    yield "DELETE", f"{versions}/{found['version']}", {}, ("collaboration", "version")
     yield "POST", f"{base}/reports", {"json": ASKED}, of_collaboration
     yield "POST", f"{base}/reports", {"json": {**ASKED, "dry_run": True}}, of_collaboration
     yield "GET", f"{base}/reports", {}, of_collaboration
@@ -56,6 +57,7 @@ def requests(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], 
     yield "HEAD", upload, {"headers": TUS}, ("upload",)
     patch = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
     yield "PATCH", upload, {"headers": patch, "content": b"x"}, ("upload",)
+    yield "DELETE", upload, {"headers": TUS}, ("upload",)
 
 
 def shown(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:

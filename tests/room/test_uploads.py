@@ -10,6 +10,7 @@ import httpx
 import pytest
 from werkzeug.test import TestResponse
 
+from cleanroom import jobs
 from cleanroom.intake.limits import LIMITS
 from partners.room import upload
 from tests.room.stage import URL, Stage
@@ -54,6 +55,17 @@ def streamed(stage: Stage, client: httpx.Client, address: str, body: Any, length
     return stage.app.test_client().patch(
         address, base_url=URL, headers=headers, content_type=BYTES, environ_overrides=environment
     )
+
+
+def sweep(stage: Stage) -> None:
+    """One round of the room's worker."""
+
+    class Once(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    jobs.work(stage.room, Once())
 
 
 @pytest.fixture
@@ -192,9 +204,19 @@ def test_an_upload_expires(joined: Stage) -> None:
     with joined.http("fresh") as client:
         address = created(client, 3)
         assert client.head(address, headers=TUS).headers["Upload-Expires"] == "Mon, 16 Mar 2026 12:00:00 GMT"
-    joined.clock.forward(hours=48)
+        patch(client, address, 0, b"ab")
+    joined.clock.forward(hours=47)
     with joined.http("fresh") as client:
-        refused(patch(client, address, 0, b"abc"), 404, "not-found")
+        later = created(client, 3)
+        sweep(joined)
+        assert stored(joined, address) == b"ab"
+        joined.clock.forward(hours=1)
+    with joined.http("fresh") as client:
+        refused(patch(client, address, 2, b"c"), 404, "not-found")
+        sweep(joined)
+        assert [path.name for path in joined.room.settings.incoming.iterdir()] == [later.rpartition("/")[2]]
+        assert patch(client, later, 0, b"abc").status_code == 204
+    assert joined.rows("select count(*) from uploads") == [(1,)]
 
 
 def test_a_chunk_with_a_checksum_is_kept_whole_or_not_at_all(shared_joined: Stage, client: httpx.Client) -> None:

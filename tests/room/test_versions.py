@@ -221,7 +221,23 @@ def test_what_cannot_be_announced(opened: Collaboration) -> None:
         assert code(opened.id, upload=upload, manifest={}) == (422, "bad-manifest")
         assert code(opened.id, upload=upload, manifest=body["manifest"] | {"rows": 1.0}) == (422, "bad-manifest")
         assert code(opened.id, upload=upload, signature="AAAA")[0] in (409, 422)
+    room.upload(upload, made.audience_path, lambda *_: None)
+    stage.clock.forward(hours=48)
+    with stage.http("fresh") as client:
+        assert code(opened.id, upload=upload) == (422, "invalid")
     assert stage.rows("select * from versions") == []
+
+
+def test_an_upload_that_became_a_version_stays_until_it_is_checked(opened: Collaboration) -> None:
+    stage = opened.stage
+    version = stage.upload(DRIVE, stage.prepare(opened.id, DRIVE, people(range(20))))
+    (upload,) = stage.rows("select upload from versions")[0]
+    stage.clock.forward(hours=49)
+    with stage.http("fresh") as client:
+        answer = client.delete(f"/v1/uploads/{upload}", headers={"Tus-Resumable": "1.0.0"})
+    assert answer.status_code in (404, 409)
+    restart(opened)
+    assert stage.version(opened.id, DRIVE, version)["state"] == "published"
 
 
 def test_a_newer_version_retires_the_older(published: Collaboration) -> None:
@@ -236,6 +252,59 @@ def test_a_newer_version_retires_the_older(published: Collaboration) -> None:
     assert kept(at.stage) == sorted([new, current(at, "tasty") or ""])
     assert len(list((at.stage.room.settings.data / "links").iterdir())) == 2
     assert at.stage.ask("tasty", at.id, OVERLAP).released
+
+
+def test_an_owner_retires_its_version(published: Collaboration) -> None:
+    at, old = published, current(published)
+    assert old is not None
+    with at.stage.http("fresh") as client:
+        address = f"{ROUTE.format(id=at.id)}/{old}"
+        for _ in range(2):  # harmless to repeat
+            answer = client.delete(address)
+            assert (answer.status_code, answer.json()["state"]) == (200, "retired")
+    verdict = receipts.check(Receipt.from_json(answer.json()["receipt"]), at.stage.room.signer.verifier)
+    assert (verdict.ok, verdict.event) == (True, "audience:retire")
+    assert [event for event, _ in at.stage.leaves()].count("audience:retire") == 1
+    assert current(at) is None
+    refused = at.stage.ask("tasty", at.id, OVERLAP)
+    assert (refused.released, refused.reason) == (False, "audience_not_published")
+    restart(at)
+    assert kept(at.stage) == [current(at, "tasty")]
+    assert list((at.stage.room.settings.data / "links").iterdir()) == []
+
+
+def test_only_what_is_published_is_retired(opened: Collaboration) -> None:
+    version = opened.stage.upload(DRIVE, opened.stage.prepare(opened.id, DRIVE, people(range(20))))
+    with opened.stage.http("fresh") as client:
+        answer = client.delete(f"{ROUTE.format(id=opened.id)}/{version}")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/conflict")
+    assert opened.stage.work() == 1
+    assert current(opened) == version
+
+
+def test_a_version_is_kept_for_as_long_as_was_agreed(published: Collaboration) -> None:
+    """`retention_days` is 365: the manifests say so, and the room keeps to it."""
+    stage = published.stage
+    stage.clock.forward(days=364)
+    restart(published)
+    assert stage.ask("tasty", published.id, OVERLAP).released
+    stage.clock.forward(days=1)
+    restart(published)
+    assert stage.ask("tasty", published.id, OVERLAP).reason == "audience_not_published"
+    assert kept(stage) == []
+    assert [event for event, _ in stage.leaves()].count("audience:retire") == 2
+
+
+def test_a_lost_re_key_key_is_told_and_never_replaced(published: Collaboration) -> None:
+    """A new one would match nobody, without a word."""
+    at, old = published, current(published)
+    (key,) = at.stage.room.settings.keys.glob("*.rekey")
+    key.unlink()
+    version = at.stage.publish(at.id, DRIVE, people(range(20)))
+    found = at.stage.version(at.id, DRIVE, version)
+    assert (found["state"], found["problem"]["reason"]) == ("refused", "room_key_missing")
+    assert current(at) == old
+    assert list(at.stage.room.settings.keys.glob("*.rekey")) == []
 
 
 def test_a_refused_newer_version_leaves_the_older_published(published: Collaboration) -> None:
