@@ -86,7 +86,7 @@ def ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partn
             if _facts(room, catalog, collaboration, asker, request) != asked:
                 continue
             report = _decide(room, connection, asked, measured)
-        room.publish()
+        room.publish_leaf(report.leaf)
         return report
     raise Unsettled("the audiences kept changing while the question was measured; ask again")
 

@@ -18,6 +18,7 @@ from cleanroom.catalog.catalog import Catalog
 from cleanroom.engine.interface import Engine
 from cleanroom.settings import Settings
 from partners.receipts import Receipt
+from partners.transparency.checkpoint import read_unverified
 
 Clock = Callable[[], datetime]
 
@@ -86,6 +87,14 @@ class Room:
         """
         return publisher.publish(self.settings.catalog, self.settings.log, self.signer, whole=whole)
 
+    def publish_leaf(self, leaf: int) -> bytes:
+        """A signed checkpoint that covers a committed leaf: the one in place if it does, else a new one.
+
+        So of many who commit at once, one publishes for all.
+        """
+        placed = publisher.placed(self.settings.log)
+        return placed if placed and read_unverified(placed).size > leaf else self.publish()
+
     def receipt(self, catalog: Catalog, leaf: int) -> Receipt:
-        """The receipt of a committed leaf under the newest checkpoint."""
-        return receipts.receipt(catalog.connection, leaf, self.publish())
+        """The receipt of a committed leaf."""
+        return receipts.receipt(catalog.connection, leaf, self.publish_leaf(leaf))

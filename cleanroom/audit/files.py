@@ -1,7 +1,7 @@
 """Files of the log: written whole or not at all, and by one process at a time.
 
-A file is written under a temporary name beside it, synced, then put in place. The temporary name is fixed, because
-writers hold a lock: what a killed process left is overwritten by the next one.
+A file is written under a temporary name beside it, synced where it must outlive a power cut, then put in place. The
+temporary name is fixed, because writers hold a lock: what a killed process left is overwritten by the next one.
 """
 
 import fcntl
@@ -25,15 +25,16 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_file(path: Path, data: bytes, mode: int) -> None:
-    """Put `data` at `path`; the folder's entry is durable only after `sync_folder`."""
+def write_file(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
+    """Put `data` at `path`. `durable`: its bytes outlive a power cut, and its name too after `sync_folder`."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """Publishes the committed log as files: tiles and entry bundles first, the signed checkpoint last.
 
-Everything is made from the catalog's committed rows, so a crash loses nothing: the next call starts from the
-checkpoint that is in place. The signer is asked before the first file is written; what it refuses leaves the files as
-they are. One process publishes at a time. Partial tiles stay until their full tile is there; tiles never change.
+Everything is made from the catalog's committed rows, so a crash loses nothing: the next call starts from the checkpoint
+that is in place. Only the signer's state is synced to the disk; what a power cut took of the rest is mended when a room
+starts, with `whole`. The signer is asked before the first file is written; what it refuses leaves the files as they
+are. One process publishes at a time. Partial tiles stay until their full tile is there; tiles never change.
 """
 
 import shutil
@@ -11,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cleanroom.audit import log
-from cleanroom.audit.files import PUBLIC, locked, sync_folder, write_file
+from cleanroom.audit.files import PUBLIC, locked, write_file
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import Signer
 from cleanroom.audit.tiles import WIDTH, Tile, encode_bundle, tiles
@@ -45,9 +46,16 @@ def publish(catalog: Path, log_dir: Path, signer: Signer, *, whole: bool = False
         note = signer.sign(size, checkpoint.root, proof)
         start = published.size if published and not whole else 0
         _write_tiles(connection, log_dir, start, size)
-        write_file(log_dir / CHECKPOINT, note, PUBLIC)
-        sync_folder(log_dir)
+        write_file(log_dir / CHECKPOINT, note, PUBLIC, durable=False)
     return note
+
+
+def placed(log_dir: Path) -> bytes | None:
+    """The published checkpoint; None before the first."""
+    try:
+        return (log_dir / CHECKPOINT).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _open_read_only(catalog: Path) -> sqlite3.Connection:
@@ -64,23 +72,17 @@ def _published(log_dir: Path, key: VerifierKey) -> Checkpoint | None:
 
 
 def _write_tiles(connection: sqlite3.Connection, log_dir: Path, start: int, size: int) -> None:
-    """Write the tiles and bundles that `size` leaves have and `start` leaves have not, durably."""
-    folders: set[Path] = set()
+    """Write the tiles and bundles that `size` leaves have and `start` leaves have not."""
     filled: list[Path] = []
     for tile in tiles(size, start):
         for name, data in _contents(connection, tile):
             path = log_dir / name
             if path.exists() and path.read_bytes() == data:
                 continue
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True)
-                folders.update(folder for folder in path.parents if folder.is_relative_to(log_dir))
-            write_file(path, data, PUBLIC)
-            folders.add(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, data, PUBLIC, durable=False)
         if tile.width == WIDTH:
             filled.extend(log_dir / f"{name}.p" for name in (tile.path, tile.entries_path))
-    for folder in folders:
-        sync_folder(folder)
     for partial in filled:
         if partial.exists():
             shutil.rmtree(partial)

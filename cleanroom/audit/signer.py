@@ -32,8 +32,8 @@ def create(folder: Path, origin: str) -> "Signer":
         if (folder / _STATE).exists() and _read_state(folder).size:
             raise SignerRefused("the log key is gone but its state is there; restore the key before anything is signed")
         key = SigningKey(origin, secrets.token_bytes(32))
-        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE)
-        write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE)
+        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE, durable=True)
+        write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE, durable=True)
         sync_folder(folder)
     return Signer(folder)
 
@@ -75,7 +75,7 @@ class Signer:
                 raise SignerRefused("the log does not extend what was signed before; entries were changed or replaced")
             text = Checkpoint(self._key.name, size, root).text()
             if size > last.size:
-                write_file(self._folder / _STATE, text.encode(), PRIVATE)
+                write_file(self._folder / _STATE, text.encode(), PRIVATE, durable=True)
                 sync_folder(self._folder)
             return self._key.sign(text)
 

@@ -7,6 +7,7 @@ same bytes, then `open`.
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cleanroom.catalog.catalog import Catalog
@@ -29,7 +30,12 @@ class Collaboration:
     @property
     def agreement(self) -> Agreement:
         """The document, parsed."""
-        return agreement.from_json(json.loads(self.document))
+        return _parsed(self.document)
+
+
+@lru_cache(maxsize=256)  # parsed for every question; the same bytes are the same agreement
+def _parsed(document: bytes) -> Agreement:
+    return agreement.from_json(json.loads(document))
 
 
 _COLUMNS = "c.id, c.name, c.state, c.epoch, c.agreement, c.agreement_sha256"

@@ -68,8 +68,8 @@ def test_a_reports_receipt_tells_the_decision(published: Collaboration) -> None:
     assert (isinstance(evidence, str), len(nonce), release) == (True, 32, 2)
 
 
-def test_no_figure_is_in_the_log(published: Collaboration) -> None:
-    report = published.stage.ask("tasty", published.id, OVERLAP)
+def test_no_figure_is_in_the_log(trio: Trio) -> None:
+    report = trio.stage.ask("tasty", trio.private, OVERLAP)
     assert report.receipt is not None
     figures = json.loads(report.document)["figures"]
     values = {each["value"] for each in figures if each["value"] is not None and each["value"] > 100}

@@ -273,6 +273,16 @@ def test_an_owner_retires_its_version(published: Collaboration) -> None:
     assert list((at.stage.room.settings.data / "links").iterdir()) == []
 
 
+def test_a_version_is_retired_once(published: Collaboration) -> None:
+    """Two requests, or one and the end of retention, found it published."""
+    stage = published.stage
+    with stage.room.catalog() as catalog:
+        version = versions.all_published(catalog)[0]
+        for _ in range(2):
+            jobs.retire(stage.room, catalog, version)
+    assert [event for event, _ in stage.leaves()].count("audience:retire") == 1
+
+
 def test_only_what_is_published_is_retired(opened: Collaboration) -> None:
     version = opened.stage.upload(DRIVE, opened.stage.prepare(opened.id, DRIVE, people(range(20))))
     with opened.stage.http("fresh") as client:
