@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cleanroom.engine import columns
 from cleanroom.engine.embedded import EmbeddedEngine
 from cleanroom.engine.interface import NotPublished
 from cleanroom.engine.sealed import Sealed
@@ -323,17 +324,18 @@ def test_a_version_that_is_removed_meanwhile_is_decided_again(
     published: Collaboration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine has opened the older version when the newer one retires it: its files are gone."""
-    stage, audience, done = published.stage, EmbeddedEngine._audience, list[bool]()
+    stage, read, opened = published.stage, columns.read, list[Path]()
 
-    def opened(*arguments: Any) -> Any:
-        found = audience(*arguments)
-        if not done:
-            done.append(True)
+    def opening(folder: Path) -> columns.Columns:
+        found = read(folder)
+        opened.append(folder)
+        if len(opened) == 1:
             stage.publish(published.id, DRIVE, people(range(300)))
+            assert not folder.exists()
         return found
 
-    monkeypatch.setattr(EmbeddedEngine, "_audience", opened)
-    assert stage.ask("fresh", published.id, OVERLAP).released
+    monkeypatch.setattr(columns, "read", opening)
+    assert stage.ask("fresh", published.id, MATCHED).released
     assert len(decisions(stage)) == 1
 
 

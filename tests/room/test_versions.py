@@ -332,9 +332,9 @@ def test_nothing_half_published_is_seen(published: Collaboration, monkeypatch: p
     at, asked, seen = published, [], []
     publish, old = EmbeddedEngine.publish, current(at)
 
-    def watched(engine: EmbeddedEngine, staged: Staged) -> None:
+    def watched(engine: EmbeddedEngine, staged: Staged, *more: Any) -> None:
         seen.append(at.stage.version(at.id, DRIVE, staged.id)["state"])
-        publish(engine, staged)
+        publish(engine, staged, *more)
         seen.append(at.stage.version(at.id, DRIVE, staged.id)["state"])
         assert current(at) == old
         asked.append(at.stage.ask("tasty", at.id, OVERLAP))
