@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from cleanroom import setup
@@ -24,7 +25,8 @@ from cleanroom.catalog import collaborations, versions
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.versions import State, Version
 from cleanroom.engine import rekey
-from cleanroom.engine.interface import Staged
+from cleanroom.engine.columns import Damaged
+from cleanroom.engine.interface import NotPublished, Staged
 from cleanroom.engine.rekey import NoKey
 from cleanroom.intake import incoming
 from cleanroom.intake.check import Accepted, Expected, check
@@ -33,6 +35,7 @@ from cleanroom.room import Room
 from cleanroom.serving import watch_serve
 from cleanroom.settings import read
 from partners.manifest import Manifest, SignedManifest
+from policies.question import AudienceRef
 
 IDLE_SECONDS = 0.2
 SWEEP_SECONDS = 60.0
@@ -43,8 +46,11 @@ def work(room: Room, stopping: threading.Event) -> None:
     with _alone(room.settings.data / "jobs.lock"), room.catalog() as catalog:
         versions.unfinished(catalog)
         _tidy(room, catalog)
-        swept = float("-inf")
+        swept, prepared = float("-inf"), None
         while not stopping.is_set():
+            if prepared != room.today:
+                prepared = room.today
+                _prepare_all(room, catalog)
             if time.monotonic() - swept >= SWEEP_SECONDS:
                 _sweep(room, catalog)
                 swept = time.monotonic()
@@ -73,6 +79,8 @@ def run_next(room: Room, catalog: Catalog) -> bool:
 def retire(room: Room, catalog: Catalog, version: Version, actor: str | None = None) -> None:
     """Ends a published version; the worker removes its files. `actor`: the owner's key id, None for the room."""
     with catalog.transaction() as connection:
+        if version.id not in versions.published(catalog, version.collaboration).values():
+            return  # retired meanwhile
         leaf = room.record(connection, EventKind.AUDIENCE_RETIRE, version.collaboration, actor, _named(version))
         versions.retire(connection, version.id, leaf)
     room.publish()
@@ -110,7 +118,8 @@ def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejecte
 def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted) -> None:
     published = versions.published(catalog, version.collaboration)
     against = tuple(sorted(other for ref, other in published.items() if ref != version.ref))
-    room.engine.publish(Staged(version.id, accepted.folder, against))
+    room.engine.publish(Staged(version.id, accepted.folder, against), partial(_tell, catalog, version))
+    _prepare(room, catalog, version, {**published, version.ref: version.id})
     with catalog.transaction() as connection:
         retired = versions.retire_older(connection, version)
         details = {**_named(version), "retired": retired}
@@ -118,6 +127,26 @@ def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted)
         versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")
     remove_retired(room, catalog)
+
+
+def _tell(catalog: Catalog, version: Version, percent: int) -> None:
+    """Stores how far a publication is, for the API; all of it is only said with the version's state."""
+    with catalog.transaction() as connection:
+        versions.move(connection, version.id, State.CHECKING, progress=min(percent, 99))
+
+
+def _prepare(room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str]) -> None:
+    """Lets the engine work ahead for today's questions of a version's collaboration, `published` being its versions."""
+    collaboration = collaborations.find(catalog, version.collaboration, version.owner)
+    assert collaboration is not None, "a version belongs to a party of its collaboration"
+    room.engine.prepare(collaboration.agreement, published, room.today, {})
+
+
+def _prepare_all(room: Room, catalog: Catalog) -> None:
+    """The same for every collaboration, when a day begins: consents end with days."""
+    for version in {each.collaboration: each for each in versions.all_published(catalog)}.values():
+        with contextlib.suppress(Damaged, NotPublished):  # who asks about it is told
+            _prepare(room, catalog, version, versions.published(catalog, version.collaboration))
 
 
 def _refuse(room: Room, catalog: Catalog, version: Version, rejected: Rejected) -> None:

@@ -5,15 +5,18 @@ Rules:
 * Rows leave in random order, so that nothing tells the order of the customer file: each row goes to a random partition,
   and each partition is put in the order of 64 random bits for each row. That is the order of one long random number
   for each row, so every order of all rows is as likely as any other.
-* Memory: what is held of rows (see `partners.spool`), one partition, a byte or so for each line, and the workers' blocks.
+* Memory: what is held of rows (see `partners.spool`), a few partitions, a byte or so for each line, some blocks.
 * Large CSV files are read in blocks by several processes. Small ones are not worth starting any.
 """
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +26,16 @@ from partners.duplicates import Left, repeats
 from partners.mapping import Map
 from partners.quality import Drop
 from partners.reading import Source, read
-from partners.reading.blocks import Block, Layout, blocks, layout
+from partners.reading.blocks import Block, blocks, layout
 from partners.records import HAS, LINE, TOKEN_KIND, Records, has_kind, record_kind
 from partners.rows import Plan
 from partners.spool import Spool, partitions_for
-from partners.workers import Here, Part, Workers, worker_count
+from partners.workers import Here, Job, Part, Workers, worker_count
 
 WORKERS_FROM_BYTES = 8 * 1024 * 1024
+THREADS = 2
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 Progress = Callable[[int, int], None]
 
@@ -45,10 +51,24 @@ class Gathered:
 
     def shuffled(self) -> Iterator[Records]:
         """The rows, once, in random order, in pieces."""
-        for records in self._spool.take():
-            records[HAS] = self._left.of(records[LINE])
-            stay = records[records[HAS] != 0]
-            yield stay[_random_order(len(stay))]
+        return ahead(self._shuffled, self._spool.take())
+
+    def _shuffled(self, records: Records) -> Records:
+        records[HAS] = self._left.of(records[LINE])
+        stay = np.flatnonzero(records[HAS])
+        return records.take(stay[_random_order(len(stay))])
+
+
+def ahead(function: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+    """`map` in two threads that work ahead of who uses it; numpy and Arrow let them run side by side."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting: deque[Future[Made]] = deque()
+        for item in items:
+            waiting.append(threads.submit(function, item))
+            if len(waiting) > THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @contextmanager
@@ -60,17 +80,16 @@ def gathered(mapping: Map, plan: Plan, folder: Path, progress: Progress) -> Iter
         partitions = partitions_for(_size(mapping.file))
         rows = closing.enter_context(Spool(folder, partitions, record_kind(plan)))
         tokens = [closing.enter_context(Spool(folder, partitions, TOKEN_KIND)) for _ in plan.keys]
-        for part in _parts(mapping, plan, progress):
+        for part in _parts(mapping, plan, partitions, progress):
             counts.merge(part.counts)
-            left.add(part.records[LINE], part.records[HAS])
-            rows.add(part.records, _random_choices(len(part.records)))
-            for bit, (key, spool) in enumerate(zip(plan.keys, tokens, strict=True)):
-                _add_tokens(part.records, bit, key.key, spool)
+            left.add(part.lines, part.has)
+            rows.add(part.rows)
+            for spool, more in zip(tokens, part.tokens, strict=True):
+                spool.add(more)
         for bit, (key, spool) in enumerate(zip(plan.keys, tokens, strict=True)):
+            dropped = 0
             with spool:
-                dropped = 0
-                for found in spool.take():
-                    again = repeats(*(np.ascontiguousarray(found[name]) for name in ("high", "low", LINE)))
+                for again in ahead(_repeats, spool.take()):
                     left.take(again, bit)
                     dropped += len(again)
             counts.add_many(dropped, "tokens_dropped", key.key)
@@ -93,7 +112,7 @@ def row_groups(pieces: Iterable[Records], rows: int) -> Iterator[Records]:
         yield together
 
 
-def _parts(mapping: Map, plan: Plan, progress: Progress) -> Iterator[Part]:
+def _parts(mapping: Map, plan: Plan, partitions: int, progress: Progress) -> Iterator[Part]:
     """The file's rows converted, in the file's order."""
     source = Source(mapping.file, mapping.encoding, mapping.delimiter)
     size = _size(mapping.file)
@@ -102,7 +121,7 @@ def _parts(mapping: Map, plan: Plan, progress: Progress) -> Iterator[Part]:
     done = 0  # the last line of the rows that were given
     if form is not None:
         rows, end = 0, form.start
-        with _crew(large, plan, form) as crew:
+        with _crew(large, Job(plan, form, partitions)) as crew:
             for block, part in crew.answers(blocks(form)):
                 if part is None or not isinstance(block, Block):
                     break
@@ -113,15 +132,19 @@ def _parts(mapping: Map, plan: Plan, progress: Progress) -> Iterator[Part]:
         if rows and end >= size:
             return
     identifiers = frozenset(column for key in mapping.keys for column in key.columns)
-    with _crew(large, plan, None) as crew:
+    with _crew(large, Job(plan, None, partitions)) as crew:
         chunks = read(source, mapping.columns(), identifiers, progress)
         later = (rest for chunk in chunks if (rest := chunk.after(done)) is not None)
         yield from (part for _, part in crew.answers(later) if part is not None)
 
 
-def _crew(large: bool, plan: Plan, form: Layout | None) -> Workers | Here:
+def _crew(large: bool, job: Job) -> Workers | Here:
     count = worker_count()
-    return Workers(count, plan, form) if large and count > 1 else Here(plan, form)
+    return Workers(count, job) if large and count > 1 else Here(job)
+
+
+def _repeats(tokens: Records) -> NDArray[np.int64]:
+    return repeats(*(np.ascontiguousarray(tokens[name]) for name in ("high", "low", LINE)))
 
 
 def _size(path: Path) -> int:
@@ -129,18 +152,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # for the reader to explain
         return 0
-
-
-def _add_tokens(records: Records, bit: int, key: str, spool: Spool) -> None:
-    has = records[HAS] >> np.array(bit, records[HAS].dtype) & 1 != 0
-    halves = records[key][has]
-    found = np.empty(len(halves), TOKEN_KIND)
-    found["high"], found["low"], found[LINE] = halves[:, 0], halves[:, 1], records[LINE][has]
-    spool.add(found, halves[:, 1].astype(np.uint16))  # tokens are as good as random
-
-
-def _random_choices(rows: int) -> NDArray[np.uint16]:
-    return np.frombuffer(secrets.token_bytes(2 * rows), np.uint16)
 
 
 def _random_order(rows: int) -> NDArray[np.int64]:

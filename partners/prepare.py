@@ -19,12 +19,12 @@ from pathlib import Path
 from partners import audience, files, manifest, protocol
 from partners.audience import ROW_GROUP_ROWS
 from partners.counting import summarise
-from partners.gathering import Gathered, gathered, row_groups
+from partners.gathering import Gathered, ahead, gathered, row_groups
 from partners.identifiers import EmailProfile, Invalid, phone_metadata_version
 from partners.keys import Identity
 from partners.manifest import Manifest, SignedManifest
 from partners.mapping import Map
-from partners.quality import Drop, Flaw, Quality
+from partners.quality import Flaw, Quality
 from partners.reading import BadFile
 from partners.records import unpack
 from partners.rows import KeyPlan, Plan
@@ -187,9 +187,9 @@ def _write(
     with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
         done = 0
         with audience.writer(audience_path, draft) as writer:
-            for rows in row_groups(found.shuffled(), ROW_GROUP_ROWS):
-                writer.write_batch(unpack(rows, plan))
-                done += len(rows)
+            for rows in ahead(partial(unpack, plan=plan), row_groups(found.shuffled(), ROW_GROUP_ROWS)):
+                writer.write_batch(rows)
+                done += rows.num_rows
                 progress(done, found.rows)
         with audience_path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -59,6 +59,20 @@ def pack(converted: Converted, plan: Plan) -> Records:
     return records
 
 
+def token_records(converted: Converted, plan: Plan) -> list[Records]:
+    """The tokens of some converted rows by match key, as `TOKEN_KIND`."""
+    found = []
+    for key in plan.keys:
+        column = converted.batch.column(token_column(key.key))
+        _, data = column.buffers()
+        halves = np.frombuffer(data, np.uint64, 2 * len(column), TOKEN_BYTES * column.offset).reshape(-1, 2)
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        records = np.empty(int(valid.sum()), TOKEN_KIND)
+        records["high"], records["low"], records[LINE] = halves[valid, 0], halves[valid, 1], converted.lines[valid]
+        found.append(records)
+    return found
+
+
 def unpack(records: Records, plan: Plan) -> pa.RecordBatch:
     """The rows of some records, with the tokens that `has` still counts."""
     columns = []

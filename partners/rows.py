@@ -29,7 +29,8 @@ from partners.reading import Chunk
 from policies.agreement import OTHER, UNKNOWN, Attribute, Measure
 
 _NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
-_USUAL_NUMBER = r"\A[+-]?[0-9]{{1,9}}(?:\.[0-9]{{0,{}}})?\z"
+_USUAL_WHOLE = r"\A-?[0-9]{1,9}\z"
+_USUAL_NUMBER = r"\A-?[0-9]{{1,9}}(?:\.[0-9]{{1,{}}})?\z"
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # more digits than a number of `_NUMBER` can have
 
 
@@ -176,11 +177,12 @@ def _codes(
 def _units(chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str, counts: Counts) -> pa.Array:
     """The whole units of each row, rounded half to even and clipped; null where blank or not a number."""
     texts = chunk.array(column)
-    values, missing, strange, clipped = (np.zeros(len(lines), kind) for kind in (np.int64, *[np.bool_] * 3))
-    usual = np.zeros(len(lines), np.bool_)
+    values = np.zeros(len(lines), np.int64)
+    missing, strange, clipped, usual = (np.zeros(len(lines), np.bool_) for _ in range(4))
     if not isinstance(texts, list):
-        usual = pc.match_substring_regex(texts, _USUAL_NUMBER.format(measure.decimals)).to_numpy(zero_copy_only=False)
-        # At most 15 digits, none beyond the unit: a double is nearer to the whole number than a quarter.
+        form = _USUAL_NUMBER.format(measure.decimals) if measure.decimals else _USUAL_WHOLE
+        usual = pc.match_substring_regex(texts, form).to_numpy(zero_copy_only=False)
+        # At most 15 digits, none beyond the unit: the double that this gives is within a quarter of the whole number.
         read = texts.filter(pa.array(usual)).cast(pa.float64()).to_numpy(zero_copy_only=False)
         values[usual] = np.rint(read * 10**measure.decimals).astype(np.int64)
     rest = np.flatnonzero(~usual)

@@ -33,6 +33,23 @@ def partitions_for(expected_bytes: int) -> int:
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """Records by partition: those of partition i end at `ends[i]`, where those of the next begin."""
+
+    records: Records
+    ends: NDArray[np.int64]
+
+
+def arranged(records: Records, choice: NDArray[np.uint16], partitions: int) -> Arranged:
+    """Each record where the lowest bits of its choice say; within a partition, in the order given."""
+    if partitions == 1:
+        return Arranged(records, np.array([len(records)]))
+    numbers = choice & np.uint16(partitions - 1)
+    order = np.argsort(numbers, kind="stable")
+    return Arranged(records.take(order), np.cumsum(np.bincount(numbers, minlength=partitions)))
+
+
 @dataclass(slots=True)
 class Spool:
     """Records of one numpy type, in a power of two of partitions. To be closed, or used as a context manager."""
@@ -58,19 +75,14 @@ class Spool:
     ) -> None:
         self._closing.close()
 
-    def add(self, records: Records, choice: NDArray[np.uint16]) -> None:
-        """Put each record where the lowest bits of its choice say. Within a partition the order of adding holds."""
-        if self.partitions == 1:
-            self._held[0].append(records)
-        else:
-            numbers = choice & np.uint16(self.partitions - 1)
-            order = np.argsort(numbers, kind="stable")
-            ends = np.cumsum(np.bincount(numbers, minlength=self.partitions))
-            parts = np.split(records[order], ends[:-1])
-            for held, part in zip(self._held, parts, strict=True):
-                if len(part):
-                    held.append(part)
-        self._held_bytes += records.nbytes
+    def add(self, more: Arranged) -> None:
+        """More records. Within a partition the order of adding holds."""
+        start = 0
+        for held, end in zip(self._held, more.ends.tolist(), strict=True):
+            if end > start:
+                held.append(more.records[start:end])
+            start = end
+        self._held_bytes += more.records.nbytes
         if self._held_bytes > HELD_BYTES:
             self._flush()
 
@@ -83,7 +95,8 @@ class Spool:
 
     def _flush(self) -> None:
         if self._file is None:
-            self._file = self._closing.enter_context(tempfile.TemporaryFile(dir=self.folder, prefix=".prepare."))
+            file = tempfile.TemporaryFile(dir=self.folder, prefix=".prepare.")  # noqa: SIM115 (the stack closes it)
+            self._file = self._closing.enter_context(file)
         for held, written in zip(self._held, self._written, strict=True):
             if held:
                 records = np.concatenate(held)

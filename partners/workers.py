@@ -12,6 +12,7 @@ Rules:
 import json
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -24,13 +25,16 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from partners.counting import Counts
 from partners.reading.blocks import Block, Layout, read_block
 from partners.reading.chunk import Chunk
-from partners.records import Records, pack
+from partners.records import HAS, pack, token_records
 from partners.rows import Plan, convert
+from partners.spool import Arranged, arranged
 
 AHEAD = 2
 MAX_WORKERS = 16
@@ -40,31 +44,55 @@ Task = Block | Chunk
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What became of a task: the kept rows and what was counted."""
+class Job:
+    """What every task of a file has in common. `layout` is None where there are no blocks."""
 
-    records: Records
+    plan: Plan
+    layout: Layout | None
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of a task: the line and the bits of each kept row, the rows in random partitions, their tokens by
+    match key in partitions by the tokens themselves, and what was counted."""
+
+    lines: NDArray[np.int64]
+    has: NDArray[Any]
+    rows: Arranged
+    tokens: tuple[Arranged, ...]
     counts: Counts
 
 
-def answer(task: Task, plan: Plan, layout: Layout | None) -> Part | None:
+def answer(task: Task, job: Job) -> Part | None:
     """Convert a part of a file; None for a block that cannot be read by itself."""
-    chunk = task if isinstance(task, Chunk) else read_block(layout, task) if layout else None
+    chunk = task if isinstance(task, Chunk) else read_block(job.layout, task) if job.layout else None
     if chunk is None:
         return None
-    converted = convert(chunk, plan)
-    return Part(pack(converted, plan), converted.counts)
+    converted = convert(chunk, job.plan)
+    records = pack(converted, job.plan)
+    random = np.frombuffer(secrets.token_bytes(2 * len(records)), np.uint16)
+    return Part(
+        converted.lines,
+        records[HAS].copy(),
+        arranged(records, random, job.partitions),
+        tuple(
+            arranged(found, found["low"].astype(np.uint16), job.partitions)  # a token is as good as random
+            for found in token_records(converted, job.plan)
+        ),
+        converted.counts,
+    )
 
 
 class Here:
     """No workers: everything in this process."""
 
-    def __init__(self, plan: Plan, layout: Layout | None) -> None:
-        self._plan, self._layout = plan, layout
+    def __init__(self, job: Job) -> None:
+        self._job = job
 
     def answers(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Part | None]]:
         for task in tasks:
-            yield task, answer(task, self._plan, self._layout)
+            yield task, answer(task, self._job)
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +104,8 @@ class Here:
 class Workers:
     """A context manager that starts workers and ends them. `answers` is called once."""
 
-    def __init__(self, count: int, plan: Plan, layout: Layout | None) -> None:
-        self._count, self._job = count, (plan, layout)
+    def __init__(self, count: int, job: Job) -> None:
+        self._count, self._job = count, job
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -163,9 +191,9 @@ def work() -> None:
     done: Queue[Any] = Queue()  # never long: no more than `AHEAD` tasks are sent before an answer is taken
     Thread(target=_write, args=(answers, done), daemon=True).start()
     with suppress(EOFError, pickle.UnpicklingError):
-        plan, layout = pickle.load(tasks)  # noqa: S301 (our starter wrote it)
+        job = pickle.load(tasks)  # noqa: S301 (our starter wrote it)
         while True:
-            done.put(answer(pickle.load(tasks), plan, layout))  # noqa: S301
+            done.put(answer(pickle.load(tasks), job))  # noqa: S301
     os._exit(0)
 
 

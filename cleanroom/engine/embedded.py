@@ -1,28 +1,33 @@
 """The embedded engine: one process and its files, for a room on one machine.
 
 Rules: links between audiences are built once, when a version is published, and only for pairs that the new version is
-part of. A question is array work over mapped files; it compares no tokens and writes nothing.
+part of. A question compares no tokens: it is array work over mapped columns and views, and writes nothing but views
+that were missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
-from functools import cache
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 
-import numpy as np
-
 from cleanroom.engine import columns
-from cleanroom.engine.columns import Columns, Damaged
-from cleanroom.engine.interface import Absent, NotPublished, Staged
-from cleanroom.engine.linking import Sorted, link, sort
-from cleanroom.engine.population import Population, match, taking_part
+from cleanroom.engine.columns import Array, Columns, Damaged
+from cleanroom.engine.interface import Absent, NotPublished, Progress, Staged, ignore
+from cleanroom.engine.linking import Links, Sorted, link, sort
+from cleanroom.engine.population import Codes, Population
 from cleanroom.engine.sealed import Sealed
 from cleanroom.engine.store import Store
-from cleanroom.engine.tally import Table
-from policies.agreement import Agreement, Attribute
+from cleanroom.engine.tally import tally
+from cleanroom.engine.views import PairViews, Presence, keep, own_amounts, own_columns, presence
+from policies.agreement import Agreement
 from policies.cells import cells
-from policies.disclose import Measured
+from policies.purpose import Purpose
 from policies.question import AudienceRef, ColumnRef, Is, Question, leaves
+
+THREADS = 2  # each needs some 0.6 GiB at ten million rows
 
 
 class EmbeddedEngine:
@@ -34,7 +39,7 @@ class EmbeddedEngine:
     def __init__(self, data: Path) -> None:
         self._store = Store(data)
 
-    def publish(self, staged: Staged) -> None:
+    def publish(self, staged: Staged, progress: Progress = ignore) -> None:
         """See `Engine.publish`. Raises `columns.Damaged` for files that are not what intake writes.
 
         Raises ValueError for versions that may not be linked, `NotPublished` for an unknown one in `against`.
@@ -45,21 +50,38 @@ class EmbeddedEngine:
             store.remove(staged.id)
         own = store.open(staged.id) if published else columns.read(staged.folder)
         own.check()
+        others = {
+            other_id: store.open(other_id)
+            for other_id in staged.against
+            if not (store.linked(staged.id, other_id) and store.linked(other_id, staged.id))
+        }
+        for other in others.values():
+            _check_pair(own, other)
+        steps = sum(1 + len(_shared(own, other)) for other in others.values()) + 1
+        done = count(1)
 
-        @cache
+        def step() -> None:
+            progress(100 * next(done) // steps)
+
+        @cache  # one key is in one thread at a time
         def own_sorted(key: str) -> Sorted:
             return _sorted(own, key)
 
-        for other_id in staged.against:
-            if store.linked(staged.id, other_id) and store.linked(other_id, staged.id):
-                continue
-            other = store.open(other_id)
-            _check_pair(own, other)
-            links = {key: link(own_sorted(key), _sorted(other, key)) for key in own.meta.keys if key in other.meta.keys}
-            store.add_links(staged.id, other_id, {key: forward for key, (forward, _) in links.items()})
-            store.add_links(other_id, staged.id, {key: backward for key, (_, backward) in links.items()})
+        def linked(other: Columns, key: str) -> tuple[Links, Links]:
+            return link(own_sorted(key), _sorted(other, key))
+
+        with ThreadPoolExecutor(THREADS) as threads:  # numpy lets go of the interpreter while it sorts and searches
+            for other_id, other in others.items():
+                keys, links = _shared(own, other), {}
+                for key, both in zip(keys, threads.map(partial(linked, other), keys), strict=True):
+                    links[key] = both
+                    step()
+                store.add_links(staged.id, other_id, {key: forward for key, (forward, _) in links.items()})
+                store.add_links(other_id, staged.id, {key: backward for key, (_, backward) in links.items()})
+                step()
         if not published:
             store.adopt(staged.id, staged.folder)
+        step()
 
     def retire(self, version: str) -> None:
         """See `Engine.retire`."""
@@ -69,70 +91,115 @@ class EmbeddedEngine:
         self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
     ) -> Sealed:
         """See `Engine.measure`."""
+        asked = _Asked(self._store, agreement, versions, day, absent, question.purpose)
+        with self._still_published([versions[ref] for ref in (question.count, *question.linked()) if ref in versions]):
+            return Sealed(tally(question, asked.people(question), cells(question, agreement)))
+
+    def prepare(self, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent) -> None:
+        """See `Engine.prepare`."""
+        purposes = sorted(agreement.terms.purposes, key=lambda purpose: purpose.value)
+        asked = [_Asked(self._store, agreement, versions, day, absent, purpose) for purpose in purposes]
+        with self._still_published(versions.values()):
+            for ref, version in versions.items():
+                folder = self._store.views(version)
+                keep(folder, {own_columns(folder), *(each.presence(ref).path for each in asked)})
+                for other in versions:
+                    if other != ref and agreement.common_keys(ref, other):
+                        views = [each.views(ref, other) for each in asked]
+                        for each in views:
+                            each.matched()
+                        keep(self._store.views(version, versions[other]), {each.folder for each in views})
+
+    @contextmanager
+    def _still_published(self, versions: Collection[str]) -> Iterator[None]:
+        """Work on published versions. Raises `NotPublished` where one was retired meanwhile, whatever came of it."""
         try:
-            return self._measured(question, agreement, versions, day, absent)
+            yield
         except Damaged:
-            if all(self._store.has(version) for version in versions.values()):
+            if all(map(self._store.has, versions)):
                 raise
-            raise NotPublished("a version of the question was retired while it was measured; ask again") from None
+        if not all(map(self._store.has, versions)):
+            self._store.remove_orphans()
+            raise NotPublished("a version of the question was retired while it was measured; ask again")
 
-    def _measured(
-        self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
-    ) -> Sealed:
-        everybody = self._everybody(question, agreement, versions, day, absent)
-        attributes = _attributes(question, agreement)
-        people = everybody.only(everybody.holds(question.where, attributes))
-        table = Table(people, question.by, attributes, cells(question, agreement))
-        sums = {}
-        for column in question.sum:
-            measure = agreement.measure(column)
-            assert measure is not None, "the gate admits only measures of the agreement"
-            sums[column] = table.sums(people.amounts(column, measure))
-        return Sealed(Measured(table.counts(), sums))
 
-    def _everybody(
-        self, question: Question, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent
-    ) -> Population:
-        """Everybody of the counted audience who takes part, matched to every linked audience."""
-        linked = question.linked()
-        audiences = {ref: self._audience(ref, agreement, versions) for ref in (question.count, *linked)}
-        takes_part = {
-            ref: taking_part(audience, question.purpose, day, absent.get(versions[ref]))
-            for ref, audience in audiences.items()
+class _Asked:
+    """What questions of one purpose on one day read; each thing is opened once."""
+
+    def __init__(
+        self,
+        store: Store,
+        agreement: Agreement,
+        versions: Mapping[AudienceRef, str],
+        day: date,
+        absent: Absent,
+        purpose: Purpose,
+    ) -> None:
+        self._store, self._agreement, self._versions = store, agreement, versions
+        self._day, self._absent, self._purpose = day, absent, purpose
+        self.audience = cache(self._audience)
+        self.presence = cache(self._presence)
+        self.views = cache(self._views)
+
+    def people(self, question: Question) -> Population:
+        """Everybody of the counted audience who takes part, with all that the question asks about them."""
+        counted = question.count
+        present = self.presence(counted).words
+        matched = {ref: self.views(counted, ref).matched() for ref in question.linked()}
+        named = [leaf.column for leaf in leaves(question.where) if isinstance(leaf, Is)]
+        named += [item for item in question.by if isinstance(item, ColumnRef)]
+        return Population(
+            self.audience(counted).meta.rows,
+            present,
+            {counted: present, **matched},
+            {column: self._codes(counted, column) for column in set(named)},
+            {column: self._amounts(counted, column) for column in question.sum},
+        )
+
+    def _codes(self, counted: AudienceRef, column: ColumnRef) -> Codes:
+        attribute = self._agreement.attribute(column)
+        assert attribute is not None, "the gate admits only columns of the agreement"
+        audience = self.audience(column.audience)
+        if column.audience == counted:
+            return Codes(attribute, audience.codes(column.column))
+        return Codes(attribute, self.views(counted, column.audience).codes(audience, attribute))
+
+    def _amounts(self, counted: AudienceRef, column: ColumnRef) -> Array:
+        measure = self._agreement.measure(column)
+        assert measure is not None, "the gate admits only measures of the agreement"
+        audience = self.audience(column.audience)
+        if column.audience == counted:
+            return own_amounts(self._store.views(self._versions[counted]), audience, measure)
+        return self.views(counted, column.audience).amounts(audience, measure)
+
+    def _views(self, counted: AudienceRef, other: AudienceRef) -> PairViews:
+        version, other_version, rows = self._versions[counted], self._versions[other], self.audience(counted).meta.rows
+        links = {
+            key: self._store.links(version, other_version, key, rows)
+            for key in self._agreement.common_keys(counted, other)
         }
-        people = np.flatnonzero(takes_part[question.count])
-        rows = {question.count: people}
-        for ref in linked:
-            links = tuple(
-                self._store.links(versions[question.count], versions[ref], key, audiences[question.count].meta.rows)
-                for key in agreement.common_keys(question.count, ref)
-            )
-            rows[ref] = match(people, links, takes_part[ref])
-        return Population(audiences, rows, len(people))
+        return PairViews(self._store.views(version, other_version), rows, links, self.presence(other))
 
-    def _audience(self, ref: AudienceRef, agreement: Agreement, versions: Mapping[AudienceRef, str]) -> Columns:
+    def _presence(self, ref: AudienceRef) -> Presence:
+        audience, version = self.audience(ref), self._versions[ref]
+        return presence(self._store.views(version), audience, self._purpose, self._day, self._absent.get(version))
+
+    def _audience(self, ref: AudienceRef) -> Columns:
         """The published columns of an audience, checked to be those of the agreement."""
-        if ref not in versions:
+        if ref not in self._versions:
             raise NotPublished("an audience of the question has no published version")
-        audience, agreed = self._store.open(versions[ref]), agreement.audience(ref)
+        audience, agreed = self._store.open(self._versions[ref]), self._agreement.audience(ref)
         assert agreed is not None, "the gate admits only audiences of the agreement"
         meta = audience.meta
         stored = (meta.collaboration, meta.audience, meta.keys, meta.attributes, meta.measures)
-        if stored != (agreement.id, ref, agreed.keys, agreed.attributes, agreed.measures):
+        if stored != (self._agreement.id, ref, agreed.keys, agreed.attributes, agreed.measures):
             raise ValueError("a published version was made for another agreement or audience")
         return audience
 
 
-def _attributes(question: Question, agreement: Agreement) -> dict[ColumnRef, Attribute]:
-    """Every attribute that the question names."""
-    named = [leaf.column for leaf in leaves(question.where) if isinstance(leaf, Is)]
-    named += [item for item in question.by if isinstance(item, ColumnRef)]
-    attributes = {}
-    for column in named:
-        attribute = agreement.attribute(column)
-        assert attribute is not None, "the gate admits only columns of the agreement"
-        attributes[column] = attribute
-    return attributes
+def _shared(own: Columns, other: Columns) -> list[str]:
+    """The match keys that two versions have in common."""
+    return [key for key in own.meta.keys if key in other.meta.keys]
 
 
 def _sorted(audience: Columns, key: str) -> Sorted:

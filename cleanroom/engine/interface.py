@@ -10,7 +10,7 @@
 * A version is published whole or not at all, and never changes. `publish` and `retire` may be repeated after a crash.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,6 +25,14 @@ from policies.question import AudienceRef, Question
 
 # Per version, the numbers of the rows that were withdrawn. A version that is not named has none.
 Absent = Mapping[str, npt.NDArray[np.uint32]]
+
+
+# Told how many percent of a publication are done, from the thread that publishes.
+Progress = Callable[[int], None]
+
+
+def ignore(_: int) -> None:
+    """The `Progress` of whoever does not care."""
 
 
 class NotPublished(LookupError):
@@ -48,7 +56,7 @@ class Staged:
 class Engine(Protocol):
     """What the room needs of an engine."""
 
-    def publish(self, staged: Staged) -> None:
+    def publish(self, staged: Staged, progress: Progress = ignore) -> None:
         """Makes a version measurable together with each of `against`; durable when it returns.
 
         Repeating it is harmless; on a version that is published already it only adds links that are missing.
@@ -63,4 +71,10 @@ class Engine(Protocol):
         """The exact vectors of a canonical, admitted question on `day` (UTC).
 
         `versions` names the published version of every audience of the question. Raises `NotPublished`.
+        """
+
+    def prepare(self, agreement: Agreement, versions: Mapping[AudienceRef, str], day: date, absent: Absent) -> None:
+        """Works ahead for the questions of one day over these published versions, and forgets what served other days.
+
+        It changes no answer, only how soon the first one comes. Raises `NotPublished`.
         """

@@ -2,12 +2,15 @@
 
     DATA/audiences/<version>/            the columns of a version (see `columns.py`)
     DATA/links/<version>--<other>/       <match key>.npy, int32: the row of `other` for each row of `version`, -1 none
+    DATA/views/<version>/                what was worked out from these (see `views.py`); harmless to remove
+    DATA/views/<version>--<other>/
 
 Rules: a folder is filled under a name that begins with a dot, synced, then renamed: what has its right name is whole.
 Links go first and the version last, so a version that can be seen has its links. What a crash leaves behind is removed
 when the same version is published again or retired. Names are built here and nowhere else.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -30,7 +33,8 @@ class Store:
     def __init__(self, data: Path) -> None:
         self._audiences = data / "audiences"
         self._links = data / "links"
-        for folder in (self._audiences, self._links):
+        self._views = data / "views"
+        for folder in (self._audiences, self._links, self._views):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has(self, version: str) -> bool:
@@ -73,8 +77,12 @@ class Store:
         """Takes a staged folder over: publishes the version. Raises OSError when it is on another file system."""
         _put(folder, self._version(version))
 
+    def views(self, version: str, other: str | None = None) -> Path:
+        """The folder for the views of a version, or of its rows onto another's; it may not be there yet."""
+        return self._views / (_checked(version) if other is None else self._pair(version, other).name)
+
     def remove(self, version: str) -> None:
-        """Removes the version first, then every link from or to it, and what an earlier attempt left of them."""
+        """Removes the version first, then its links and views, and what an earlier attempt left of them."""
         target = self._version(version)
         hidden = _hidden(target)
         shutil.rmtree(hidden, ignore_errors=True)
@@ -82,8 +90,15 @@ class Store:
             _put(target, hidden)
             shutil.rmtree(hidden)
         for folder in self._links.iterdir():
-            if version in folder.name.removeprefix(".").split("--"):
-                shutil.rmtree(folder)
+            if version in _versions(folder):
+                _discard(folder)
+        self.remove_orphans()
+
+    def remove_orphans(self) -> None:
+        """Removes the views of versions that are not published, such as one being made while its version retired."""
+        for folder in self._views.iterdir():
+            if not all(map(self.has, _versions(folder))):
+                _discard(folder)
 
     def _version(self, version: str) -> Path:
         return self._audiences / _checked(version)
@@ -100,6 +115,21 @@ def _checked(version: str) -> str:
 
 def _hidden(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}")
+
+
+def _versions(folder: Path) -> list[str]:
+    """The versions that a folder of links or views is about."""
+    return folder.name.removeprefix(".").split("--")
+
+
+def _discard(folder: Path) -> None:
+    """Removes a folder that somebody may be writing in: nobody finds the way into a hidden one."""
+    hidden = folder if folder.name.startswith(".") else _hidden(folder)
+    if hidden != folder:
+        shutil.rmtree(hidden, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody else removes it, too
+            folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _put(source: Path, target: Path) -> None:

@@ -1,61 +1,104 @@
 """Adds people up: exact integer counts and sums per cell.
 
-Rules: exact whatever the data. numpy's `bincount` adds weights as doubles, which are exact only while every partial sum
-stays below 2^53, and an int64 would overflow at 10^7 people of 10^12 units. So an amount is split into a high and a low
-half of 20 bits. |amount| <= 10^12 < 2^40, so both halves lie in -2^20 … 2^20, and a sum of fewer than 2^33 of them is
-below 2^53: every addition is exact, in any order. The halves are joined again as Python integers, which never overflow.
+Rules: exact whatever the data, and in integers throughout, never in doubles. Bounds keep every amount below 2^40, so an
+int64 holds the sum of 2^22 of them; after so many rows the totals are carried over into Python integers, which never
+overflow. Rows go by in blocks that fit a processor's cache. Questions that only ask who is matched are bitmaps
+and counted as such.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
-import numpy.typing as npt
 
-from cleanroom.engine.population import Population, Rows
-from policies.agreement import MAX_BOUND, Attribute
+from cleanroom.engine import bits
+from cleanroom.engine.bits import WORD
+from cleanroom.engine.population import Block, Population, Rows
+from policies.agreement import MAX_BOUND
 from policies.cells import Cell, Value
-from policies.question import By, ColumnRef, Matched
+from policies.disclose import Measured
+from policies.question import ColumnRef, Matched, Question
 
-_HALF = 20
-assert MAX_BOUND < 1 << 2 * _HALF, "a bound fits in two halves"
-
-
-class Table:
-    """Some people, each in one of the given cells."""
-
-    def __init__(
-        self, people: Population, by: tuple[By, ...], attributes: dict[ColumnRef, Attribute], cells: tuple[Cell, ...]
-    ) -> None:
-        dimensions = [_dimension(item, people, attributes) for item in by]
-        self._place = np.zeros(people.size, np.intp)
-        places = np.zeros(len(cells), np.intp)
-        self._places = 1
-        for index, (values, codes) in enumerate(dimensions):
-            position = {value: place for place, value in enumerate(values)}
-            self._place = self._place * len(values) + codes
-            places = places * len(values) + np.array([position[cell[index]] for cell in cells], np.intp)
-            self._places *= len(values)
-        self._cells = places
-        self._people = people.size
-
-    def counts(self) -> tuple[int, ...]:
-        """The people in each cell."""
-        counts = np.bincount(self._place, minlength=self._places)[self._cells]
-        assert counts.sum() == self._people, "everybody is in one cell of the question"
-        return tuple(counts.tolist())
-
-    def sums(self, amounts: npt.NDArray[np.int64]) -> tuple[int, ...]:
-        """The exact sum of `amounts`, one per person and at most 10^12 either way, in each cell."""
-        high = self._exact(amounts >> _HALF)
-        low = self._exact(amounts & ((1 << _HALF) - 1))
-        return tuple((upper << _HALF) + lower for upper, lower in zip(high, low, strict=True))
-
-    def _exact(self, halves: npt.NDArray[np.int64]) -> list[int]:
-        sums = np.bincount(self._place, weights=halves, minlength=self._places)[self._cells]
-        return [int(each) for each in sums]
+SPAN = 1 << 22
+BLOCK = 1 << 15
+BITMAP_BLOCK = 1 << 20
+assert max(MAX_BOUND, 1 << 40) * SPAN < 1 << 63, "the sum of a span fits an int64"
+assert SPAN % BLOCK == BLOCK % WORD == BITMAP_BLOCK % WORD == 0, "blocks are whole words"
 
 
-def _dimension(item: By, people: Population, attributes: dict[ColumnRef, Attribute]) -> tuple[tuple[Value, ...], Rows]:
-    """The values that a person can have in one dimension, and each person's, as an index into them."""
-    if isinstance(item, Matched):
-        return (True, False), (~people.matched(item.audience)).astype(np.intp)
-    attribute = attributes[item]
-    return (*attribute.domain, None), people.codes(item, attribute)
+def tally(question: Question, people: Population, cells: tuple[Cell, ...]) -> Measured:
+    """The people in each of the cells, and the sums. Every person whom the question counts is in one of them."""
+    if question.sum or not all(isinstance(item, Matched) for item in question.by):
+        counts, sums = _add_up(question, people)
+    else:
+        counts, sums = _count_sets(question, people), {}
+    places = _places(question, people, cells)
+    assert sum(counts) == sum(counts[place] for place in places), "everybody is in one cell of the question"
+    return Measured(
+        tuple(counts[place] for place in places),
+        {column: tuple(totals[place] for place in places) for column, totals in sums.items()},
+    )
+
+
+def _count_sets(question: Question, people: Population) -> list[int]:
+    """The people in every place of the table, for dimensions that are all sets."""
+    counts = [0] * 2 ** len(question.by)
+    for block in _blocks(people, 0, people.rows, BITMAP_BLOCK):
+        sets = [block.selected(question.where)]
+        for item in question.by:
+            matched = block.matched(item.audience)
+            sets = [part for each in sets for part in (each & matched, each & ~matched)]
+        counts = [count + bits.size(each) for count, each in zip(counts, sets, strict=True)]
+    return counts
+
+
+def _add_up(question: Question, people: Population) -> tuple[list[int], dict[ColumnRef, list[int]]]:
+    """The people in every place of the table, and the sums."""
+    sizes = [len(values) for values in _values(question, people)]
+    counts = np.zeros(np.prod(sizes, dtype=int), np.int64)
+    sums = {column: [0] * len(counts) for column in question.sum}
+    for start in range(0, people.rows, SPAN):
+        totals = {column: np.zeros_like(counts) for column in question.sum}
+        for block in _blocks(people, start, min(start + SPAN, people.rows), BLOCK):
+            rows = bits.numbers(block.selected(question.where))
+            places = _place(question, block, rows, sizes)
+            counts += np.bincount(places, minlength=len(counts))
+            for column, total in totals.items():
+                np.add.at(total, places, block.amounts(column, rows).astype(np.int64))
+        for column, total in totals.items():
+            sums[column] = [exact + more for exact, more in zip(sums[column], total.tolist(), strict=True)]
+    return counts.tolist(), sums
+
+
+def _place(question: Question, block: Block, rows: Rows, sizes: list[int]) -> Rows:
+    """The place in the table of each of some people of a block; the last dimension moves fastest."""
+    places = np.zeros(len(rows), np.intp)
+    for index, (item, size) in enumerate(zip(question.by, sizes, strict=True)):
+        if index:
+            places *= size
+        if isinstance(item, Matched):
+            places += ~bits.contains(block.matched(item.audience), rows)
+        else:
+            places += block.codes(item, rows)
+    return places
+
+
+def _blocks(people: Population, start: int, stop: int, size: int) -> Iterator[Block]:
+    for first in range(start, stop, size):
+        yield Block(people, first, min(first + size, stop))
+
+
+def _values(question: Question, people: Population) -> list[tuple[Value, ...]]:
+    """The values that a person can have in each dimension, in the order of their codes."""
+    return [
+        (True, False) if isinstance(item, Matched) else (*people.codes[item].attribute.domain, None)
+        for item in question.by
+    ]
+
+
+def _places(question: Question, people: Population, cells: tuple[Cell, ...]) -> list[int]:
+    """The place in the table of each cell."""
+    places = [0] * len(cells)
+    for index, values in enumerate(_values(question, people)):
+        position = {value: code for code, value in enumerate(values)}
+        places = [place * len(values) + position[cell[index]] for place, cell in zip(places, cells, strict=True)]
+    return places

@@ -7,6 +7,7 @@ Rules:
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from partners.identifiers.phone_column import phone_column
 from partners.identifiers.reason import Invalid
 from partners.identifiers.texts import Canonical, Counts, Decided
 
-Column = pa.StringArray | list[str]
+Column: TypeAlias = "pa.StringArray | list[str]"
 """Values without nulls; a list where some cannot be written as UTF-8."""
 
 

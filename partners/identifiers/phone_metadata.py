@@ -81,7 +81,12 @@ def country_codes() -> NDArray[np.bool_]:
 
 def _plan(metadata: PhoneMetadata) -> Plan:
     general = metadata.general_desc
-    if general is None or not general.national_number_pattern or not general.possible_length:
+    if (
+        general is None
+        or not general.national_number_pattern
+        or not general.possible_length
+        or not metadata.country_code
+    ):
         raise NotSimple
     allowed = np.zeros(MAX_DIGITS + 2, np.uint32)
     allowed[list(general.possible_length)] |= GENERAL

@@ -62,7 +62,9 @@ class Chunk:
         first = int(np.searchsorted(self.lines, line, side="right"))
         if first == len(self.lines):
             return None
-        return Chunk(self.lines[first:], self.names, tuple(column[first:] for column in self.columns)) if first else self
+        return (
+            Chunk(self.lines[first:], self.names, tuple(column[first:] for column in self.columns)) if first else self
+        )
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts of a column, and which of them stands in each row."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.engine.interface import Engine, NotPublished, Staged
+from cleanroom.engine.interface import Absent, Engine, NotPublished, Staged
 from cleanroom.engine.sealed import open_sealed
 from policies.agreement import Attribute, Audience, Measure
 from policies.cells import cells
@@ -48,8 +48,10 @@ class EngineContract:
         with patch.object(os, "fsync"):  # hundreds of files, none of which has to outlive a power cut
             versions = room.publish(world)
         for _ in range(8):
+            if random.random() < 0.2:
+                room.prepare(world, versions)
             question = worlds.random_question(random, world, admitted=False)
-            assert room.measure(question, world, versions) == _expected(question, world)
+            assert room.measure(question, world, versions) == expected(question, world)
 
     def test_the_first_key_in_the_agreements_order_wins(self, room: "Room") -> None:
         one = Row({"email": b"e" * 16, "phone": b"p" * 16}, {}, {})
@@ -140,6 +142,28 @@ class EngineContract:
         with pytest.raises(NotPublished):
             room.measure(_question(where=Matched(B)), world, versions)
 
+    def test_preparing_changes_no_answer_and_refuses_what_is_retired(self, room: "Room") -> None:
+        row = Row({"email": b"e" * 16}, {"colour": "red"}, {})
+        world = _world((row,), (row,), ("email",))
+        versions = room.publish(world)
+        room.prepare(world, versions)
+        room.prepare(world, versions)
+        assert room.measure(_question(by=(COLOUR,)), world, versions).counts == (1, 0, 0, 0, 0)
+        room.engine.retire(versions[B])
+        with pytest.raises(NotPublished):
+            room.prepare(world, versions)
+
+    def test_progress_grows_to_100(self, room: "Room") -> None:
+        world = _world((), (), ("email", "phone"))
+        older = room.stage_and_publish(world, A, ())
+        audience = world.agreement.audience(B)
+        assert audience is not None
+        told: list[int] = []
+        folder = worlds.stage(room.folder / "b", world.agreement.id, audience, ())
+        room.engine.publish(Staged("b1", folder, (older,)), told.append)
+        assert told == sorted(told)
+        assert told[-1] == 100
+
     def test_an_audience_without_a_version_is_not_measured(self, room: "Room") -> None:
         world = _world((), (), ("email",))
         with pytest.raises(NotPublished):
@@ -185,22 +209,35 @@ class Room:
 
     def stage_and_publish(self, world: World, ref: AudienceRef, against: tuple[str, ...], epoch: int = 1) -> str:
         version = f"v{next(_numbers)}"
-        audience = world.agreement.audience(ref)
-        assert audience is not None
-        folder = worlds.stage(self.folder / "staged" / version, world.agreement.id, audience, world.rows[ref], epoch)
-        self.engine.publish(Staged(version, folder, against))
+        self.publish_as(version, world, ref, against, epoch)
         return version
 
+    def publish_as(
+        self, version: str, world: World, ref: AudienceRef, against: tuple[str, ...], epoch: int = 1
+    ) -> None:
+        audience = world.agreement.audience(ref)
+        assert audience is not None
+        folder = self.folder / "staged" / f"{version}.{next(_numbers)}"
+        worlds.stage(folder, world.agreement.id, audience, world.rows[ref], epoch)
+        self.engine.publish(Staged(version, folder, against))
+
+    def prepare(self, world: World, versions: Mapping[AudienceRef, str]) -> None:
+        self.engine.prepare(world.agreement, versions, world.day, self._absent(world, versions))
+
     def measure(self, question: Question, world: World, versions: Mapping[AudienceRef, str]) -> Measured:
-        absent = {
+        absent = self._absent(world, versions)
+        return open_sealed(self.engine.measure(question, world.agreement, versions, world.day, absent))
+
+    @staticmethod
+    def _absent(world: World, versions: Mapping[AudienceRef, str]) -> Absent:
+        return {
             versions[ref]: np.array(sorted(rows), np.uint32)
             for ref, rows in world.withdrawn.items()
             if rows and ref in versions
         }
-        return open_sealed(self.engine.measure(question, world.agreement, versions, world.day, absent))
 
 
-def _expected(question: Question, world: World) -> Measured:
+def expected(question: Question, world: World) -> Measured:
     counts, sums = model.measure(question, world)
     order = cells(question, world.agreement)
     assert set(counts) <= set(order), "a person is in no cell of the question"

@@ -54,6 +54,7 @@ def test_an_interrupted_publication_shows_nothing_and_can_be_repeated(
             "a1",
             "audiences",
             "links",
+            "views",
         ]
 
 

@@ -1,4 +1,4 @@
-"""Stages of this area, each made once a session.
+"""Stages of this area, each made once, and closed after the last test of it.
 
 `joined`, `opened` and `published` are copies, for tests that change anything; `shared_…` are for those that only look.
 """
@@ -60,7 +60,7 @@ class Trio:
     threshold: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     """Reports are asked of it, nothing else is changed."""
     with Stage.make(tmp_path_factory.mktemp("trio"), "fresh", "tasty", "sunny", allowance=1000 * MICRO) as stage:
@@ -81,7 +81,7 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         yield Trio(stage, private, threshold)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Three partners who have joined, and nothing more."""
     with Stage.make(tmp_path_factory.mktemp("joined"), "fresh", "tasty", "sunny") as stage:
@@ -94,7 +94,7 @@ def joined(shared_joined: Stage, tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_opened(shared_joined: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collaboration]:
     """fresh and tasty under an open agreement with the default terms, with their secret; sunny is not part of it."""
     with shared_joined.copy(tmp_path_factory.mktemp("opened")) as stage:
@@ -109,7 +109,7 @@ def opened(shared_opened: Collaboration, tmp_path: Path) -> Iterator[Collaborati
         yield Collaboration(stage, shared_opened.id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_published(shared_opened: Collaboration, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collaboration]:
     """As `opened`, with both audiences published: 300 people each, 200 of them the same."""
     with shared_opened.stage.copy(tmp_path_factory.mktemp("published")) as stage:

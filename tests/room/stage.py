@@ -7,7 +7,8 @@ WSGI, and a clock that only tests move.
         stage.publish(identifier, DRIVE, people(range(100)))
         report = stage.ask("fresh", identifier, {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]})
 
-`Stage.copy` opens a copy of the folder: a published collaboration is made once and then costs a few milliseconds.
+`Stage.copy` opens a copy of the folder: a published collaboration is made once and then costs a tenth of a second.
+While a stage is open, partners' clients of this process take the time from its clock: close it with its test area.
 """
 
 import csv
@@ -188,7 +189,7 @@ class Stage:
     @classmethod
     @contextmanager
     def _open(cls, folder: Path, room: Room, clock: Clock) -> Iterator["Stage"]:
-        # The newest stage's clock is the partners'; a test plays on one stage at a time.
+        # The newest stage's clock is the partners': a test plays on one stage at a time.
         with mock.patch.object(connection, "time", clock):
             stage = cls(folder, room, clock, create_app(room))
             try:
