@@ -124,6 +124,7 @@ LOCALS += [
     "o'b",
     "administrator",
     "a.b+c.d",
+    "info+newsletter-2026",
     "+",
 ]
 DOMAINS = ["gmail.com", "Gmail.com", "gmail.com.", "test.com", "orange.fr", "x.y", "a.bc", "localhost", "192.168.0.1"]

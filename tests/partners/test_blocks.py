@@ -113,3 +113,15 @@ def test_odd_files_are_left_to_the_other_reader(tmp_path: Path, data: bytes) -> 
     path = tmp_path / "f.csv"
     path.write_bytes(data)
     assert not in_blocks(Source(path))[2]
+
+
+@pytest.mark.parametrize(
+    "row", [' "s",1,2', 'x"y,1,x"y', 'x,"1" ,2', '"a"" b",1,2', ' "a,b",1,2', "\u00a0x\u00a0, y\t,\x1fz"]
+)
+def test_single_rows_are_read_alike(tmp_path: Path, row: str) -> None:
+    """What the two CSV readers might see differently."""
+    path = tmp_path / "f.csv"
+    path.write_bytes(f"a,c,b\n{row}\n1,2,3\n".encode())
+    found, _, whole = in_blocks(Source(path))
+    expected, problem = in_order(Source(path))
+    assert found == expected if problem is None else not whole

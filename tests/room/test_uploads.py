@@ -10,10 +10,10 @@ import httpx
 import pytest
 from werkzeug.test import TestResponse
 
-from cleanroom import jobs
 from cleanroom.intake.limits import LIMITS
 from partners.room import upload
 from tests.room.stage import URL, Stage
+from tests.room.versions import restart
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/offset+octet-stream"
@@ -55,17 +55,6 @@ def streamed(stage: Stage, client: httpx.Client, address: str, body: Any, length
     return stage.app.test_client().patch(
         address, base_url=URL, headers=headers, content_type=BYTES, environ_overrides=environment
     )
-
-
-def sweep(stage: Stage) -> None:
-    """One round of the room's worker."""
-
-    class Once(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            self.set()
-            return True
-
-    jobs.work(stage.room, Once())
 
 
 @pytest.fixture
@@ -208,12 +197,12 @@ def test_an_upload_expires(joined: Stage) -> None:
     joined.clock.forward(hours=47)
     with joined.http("fresh") as client:
         later = created(client, 3)
-        sweep(joined)
+        restart(joined)
         assert stored(joined, address) == b"ab"
         joined.clock.forward(hours=1)
     with joined.http("fresh") as client:
         refused(patch(client, address, 2, b"c"), 404, "not-found")
-        sweep(joined)
+        restart(joined)
         assert [path.name for path in joined.room.settings.incoming.iterdir()] == [later.rpartition("/")[2]]
         assert patch(client, later, 0, b"abc").status_code == 204
     assert joined.rows("select count(*) from uploads") == [(1,)]
