@@ -134,7 +134,7 @@ def _measure(**changes: Any) -> dict[str, Any]:
         (_measure(upper=Decimal("1e999999")), "measures.m.upper is not a number"),
         (_measure(lower=6), "measures.m needs lower ≤ upper"),
         (_measure(upper=0), "not both 0"),
-        (_measure(upper=10**11), r"at most 10\^12"),
+        (_measure(upper=10**11), r"at most 10\^10"),
         (_measure(decimals=7), "measures.m.decimals"),
         (_measure(step=1), "measures.m.step is not a setting"),
         ({"consent": {}}, "what is not stated is denied"),

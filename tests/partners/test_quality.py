@@ -61,7 +61,6 @@ def test_the_page_says_what_happened_and_what_to_do(tmp_path: Path) -> None:
     assert "The value is not an e-mail address 1 25.0 % 4" in lines
     assert "beyond the bounds: clipped 1 25.0 % 4" in lines
     assert "• phone: national numbers need the right `region` in the map." in lines
-    assert "• Then upload drive.audience.parquet with `cleanroom-partner upload`." in lines
     for value in ("jane", "0199", "not an address", "bronze", "9999"):
         assert value not in text
 

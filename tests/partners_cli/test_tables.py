@@ -74,7 +74,7 @@ def test_statistics_are_one_table_with_its_totals() -> None:
         ("gold", f"12{SPACE}345 ± 46", f"1{SPACE}234{SPACE}567.50 ±  9{SPACE}000.00"),
         ("silver", "940 ± 46", f"88.25 ±  9{SPACE}000.00"),
         ("unknown", "withheld", "withheld"),
-        ("all", f"13{SPACE}285 ± 80", f"1{SPACE}234{SPACE}655.75 ± 12{SPACE}345.50"),
+        ("total", f"13{SPACE}285 ± 80", f"1{SPACE}234{SPACE}655.75 ± 12{SPACE}345.50"),
     )
 
 
