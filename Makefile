@@ -26,6 +26,11 @@ test: install ## Runs the checks and the tests (under five minutes on two cores)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+bench: install ## Prints the benchmarks, ratio first (long; best on an idle machine)
+	$(BIN)/python -m benchmarks.prepare
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.http
+
 format: install ## Formats the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -37,4 +42,4 @@ constraints: install ## Pins the newest versions of everything in constraints.tx
 clean: ## Removes .venv and what the tools left
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 
-.PHONY: help install demo test format constraints clean
+.PHONY: help install demo test bench format constraints clean
