@@ -1,5 +1,6 @@
 """Publication is killed at every step that touches the disk, and begun again: nothing half-done is ever seen."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from policies.question import AudienceRef, Matched, Question
 from tests import worlds
 from tests.worlds import DAY, Row
 
+ROOT = Path(__file__).parents[2]
 A, B = AudienceRef("ada", "main"), AudienceRef("bea", "main")
 AUDIENCES = {ref: Audience(ref, ("email",), (), ()) for ref in (A, B)}
 AGREEMENT = worlds.agreement(AUDIENCES.values(), ("email",))
@@ -26,7 +28,6 @@ QUESTION = Question(A, None, (Matched(B),), (), Purpose.INSIGHTS)
 # One process is killed at every step: it forks a child for each, so that imports are paid for once.
 CHILD = """
 import os, shutil, signal, sys
-from datetime import date
 from pathlib import Path
 from tests.engine.test_kill import AGREEMENT, DAY, VERSIONS
 from cleanroom.engine.embedded import EmbeddedEngine
@@ -44,6 +45,7 @@ for step in range(200):
                 if next(left, None) is None:
                     os.kill(os.getpid(), signal.SIGKILL)
         sys.addaudithook(killing)
+        os.fsync = lambda _: None
         engine = EmbeddedEngine(at / "data")
         engine.publish(Staged("b1", at / "staged", ("a1",)))
         engine.prepare(AGREEMENT, VERSIONS, DAY, {})
@@ -67,7 +69,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     row = Row({"email": b"e" * 16}, {}, {})
     EmbeddedEngine(folder / "start" / "data").publish(Staged("a1", _stage(folder / "a", A, row), ()))
     _stage(folder / "start" / "staged", B, row)
-    done = subprocess.run([sys.executable, "-c", CHILD, folder], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", CHILD, folder], cwd=ROOT, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
     steps = int(done.stdout)
     assert steps > 20, "publication was killed at all of its steps"
@@ -92,7 +94,10 @@ def test_a_killed_publication_is_whole_or_not_there(killed: list[Path]) -> None:
     assert seen == {True, False}
 
 
-def test_a_killed_publication_begins_again_also_with_other_people(killed: list[Path]) -> None:
+def test_a_killed_publication_begins_again_also_with_other_people(
+    killed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # nothing of this has to outlive a power cut
     for at in killed:
         again = at.with_name(f"{at.name}-again")
         shutil.copytree(at, again)
