@@ -61,7 +61,7 @@ def create_app(room: Room | None = None) -> Flask:
     app.register_error_handler(SignerRefused, _log_unavailable)
     app.register_error_handler(LogDamaged, _log_unavailable)
     app.register_error_handler(OSError, _log_unavailable)
-    app.register_error_handler(sqlite3.OperationalError, _log_unavailable)
+    app.register_error_handler(sqlite3.OperationalError, _catalog_failed)
     app.before_request(_bound_json)
     app.after_request(_headers)
     return app
@@ -76,6 +76,13 @@ def _bound_json() -> None:
 def _log_unavailable(_: Exception) -> Response:
     """Fail closed: what cannot be stored and logged is not answered."""
     return problems.render(Problem.LOG, Problem.LOG.title)
+
+
+def _catalog_failed(error: sqlite3.OperationalError) -> Response:
+    """A lock that was not free in time is told apart from a catalog that cannot be written."""
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return problems.render(Problem.BUSY, Problem.BUSY.title)
+    return _log_unavailable(error)
 
 
 def _headers(response: Response) -> Response:

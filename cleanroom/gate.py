@@ -79,13 +79,15 @@ def ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partn
     for _ in range(ATTEMPTS):
         asked = _facts(room, catalog, collaboration, asker, request)
         try:
-            measured = _measure(room, catalog, asked)
+            prepared = _prepare(room, catalog, asked)
         except NotPublished:  # retired in between
             continue
         with catalog.transaction() as connection:
             if _facts(room, catalog, collaboration, asker, request) != asked:
                 continue
-            report = _decide(room, connection, asked, measured)
+            report = _decide(room, connection, asked, prepared)
+        if report is None:
+            continue
         room.publish_leaf(report.leaf)
         return report
     raise Unsettled("the audiences kept changing while the question was measured; ask again")
@@ -155,19 +157,36 @@ def _key(asked: Question, published: Mapping[AudienceRef, str], day: date, colla
     return hashlib.sha256(canonical.dumps(facts)).hexdigest()
 
 
-def _measure(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Sealed]:
-    """What the engine measured for each question that has no release today, by key; nothing for a refused request."""
+def _prepare(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Release]:
+    """A release for each question that has none today, by key; nothing for a refused request.
+
+    Outside the transaction, because it takes time. What turns out to be refused, asked before or decided on other facts
+    is dropped, noise and all, and never leaves this module.
+    """
     if asked.refused:
         return {}
+    connection = catalog.connection
+    missing = [
+        (each, price, key)
+        for each, price, key in zip(asked.questions, asked.prices, asked.keys, strict=True)
+        if reports.release(connection, key) is None
+    ]
+    cost = budget.charge(price for _, price, _ in missing)
+    if budget.affordable(cost, _accounts(room, connection, asked, cost)):
+        return {}
     return {
-        key: room.engine.measure(each, asked.agreement, asked.versions, asked.day, {})
-        for each, key in zip(asked.questions, asked.keys, strict=True)
-        if reports.release(catalog.connection, key) is None
+        key: _disclose(
+            asked.agreement,
+            each,
+            price,
+            room.engine.measure(each, asked.agreement, asked.versions, asked.day, {}),
+        )
+        for each, price, key in missing
     }
 
 
-def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, measured: dict[str, Sealed]) -> Report:
-    """The decision and everything that commits with it."""
+def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, prepared: dict[str, Release]) -> Report | None:
+    """The decision and everything that commits with it; None where a release must be prepared first."""
     if asked.refused:
         return _refuse(room, connection, asked, asked.refused)
     stored = {key: reports.release(connection, key) for key in asked.keys}
@@ -175,12 +194,16 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, measured:
     accounts = _accounts(room, connection, asked, cost)
     if refused := budget.affordable(cost, accounts):
         return _refuse(room, connection, asked, refused)
+    if any(found is None and key not in prepared for key, found in stored.items()):
+        return None  # not affordable a moment ago, and granted since
     releases = tuple(
-        decision.from_json(found)
-        if (found := stored[key]) is not None
-        else _disclose(asked.agreement, each, price, measured[key])
-        for each, price, key in zip(asked.questions, asked.prices, asked.keys, strict=True)
+        prepared[key] if (found := stored[key]) is None else decision.from_json(found["figures"]) for key in asked.keys
     )
+    # A release keeps the scales that it was drawn with, whatever a repeat of its question would cost now.
+    scales = [
+        _scales(price) if (found := stored[key]) is None else found["scales"]
+        for price, key in zip(asked.prices, asked.keys, strict=True)
+    ]
     identifier = _report_id()
     evidence, nonce = canonical.dumps([decision.to_json(release) for release in releases]), secrets.token_bytes(32)
     kind = EventKind.DECISION_RELEASE if None in stored.values() else EventKind.DECISION_REPEAT
@@ -199,19 +222,18 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, measured:
                 }
                 for owner, micro in cost.items()
             },
-            "scales": [_scales(price) for price in asked.prices],
+            "scales": scales,
             "evidence": hashlib.sha256(b"\x02" + nonce + evidence).hexdigest(),
         },
     )
     shown = [figure.to_json() for figure in plan.figures(asked.request, releases)]
     report = _report(room, asked, identifier, leaf, figures=shown, cost=cost, nonce=nonce)
     reports.keep(connection, report)
-    for each, key, release in zip(asked.questions, asked.keys, releases, strict=True):
+    for each, key, release, used in zip(asked.questions, asked.keys, releases, scales, strict=True):
         if stored[key] is None:
             written = json.dumps(question.to_json(each), ensure_ascii=False)
-            reports.keep_release(
-                connection, key, asked.collaboration.id, written, report.day, identifier, decision.to_json(release)
-            )
+            kept = {"figures": decision.to_json(release), "scales": used}
+            reports.keep_release(connection, key, asked.collaboration.id, written, report.day, identifier, kept)
     return report
 
 

@@ -70,7 +70,10 @@ def run_next(room: Room, catalog: Catalog) -> bool:
     if isinstance(outcome, Rejected):
         _refuse(room, catalog, version, outcome)
     else:
-        _publish(room, catalog, version, outcome)
+        try:
+            _publish(room, catalog, version, outcome)
+        except Damaged as problem:  # of a stored audience: other collaborations must not wait for its repair
+            _refuse(room, catalog, version, Rejected(Rejection.ROOM_DATA, str(problem)))
     _clear(room, version)
     room.publish()
     return True

@@ -2,14 +2,16 @@
 
 Rules: deny by default. Every audience, column and value that a question names must be in the agreement and in
 everybody's terms; a requester cannot sum a measure that it supplied itself, because amounts it chose (powers of two)
-would spell out who is in; every linked audience must share a match key with the counted one.
+would spell out who is in; every linked audience must share a match key with the counted one. In threshold mode, where
+sums are exact, a sum over a linked audience's measure needs `where` to demand the match: the minimum size must hold for
+the people who have an amount, not for those who count as 0.
 """
 
 from policies.agreement import Agreement
 from policies.cells import MAX_CELLS, size
 from policies.decision import Reason, Refuse
-from policies.question import ColumnRef, Is, Question, leaves
-from policies.terms import Kind
+from policies.question import ColumnRef, Is, Question, demands, leaves
+from policies.terms import Kind, Mode
 
 
 def admit(question: Question, kind: Kind, asker: str, agreement: Agreement) -> Refuse | None:
@@ -52,4 +54,7 @@ def _columns(question: Question, asker: str, agreement: Agreement) -> Refuse | N
             return Refuse(Reason.COLUMN, str(column))
         if column.audience.owner == asker:
             return Refuse(Reason.OWN_MEASURE, str(column))
+        exact = agreement.terms.mode is Mode.THRESHOLD
+        if exact and column.audience != question.count and not demands(question.where, column.audience):
+            return Refuse(Reason.UNMATCHED_SUM, str(column))
     return None

@@ -14,7 +14,7 @@ from policies.question import By, ColumnRef, Matched, Question, demands
 Value = str | bool | None
 Cell = tuple[Value, ...]
 
-MAX_CELLS = 20_000
+MAX_CELLS = 5_000
 
 
 def cells(question: Question, agreement: Agreement) -> tuple[Cell, ...]:

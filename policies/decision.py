@@ -21,6 +21,7 @@ class Reason(Enum):
     AUDIENCE = "audience_not_agreed"
     COLUMN = "column_not_agreed"
     OWN_MEASURE = "own_measure"
+    UNMATCHED_SUM = "sum_without_match"
     NO_COMMON_KEY = "no_common_key"
     TOO_MANY_CELLS = "too_many_cells"
     NOT_PUBLISHED = "audience_not_published"
@@ -34,6 +35,8 @@ RULES: dict[Reason, str] = {
     Reason.AUDIENCE: "The question names an audience that is not in the agreement.",
     Reason.COLUMN: "The question names a column, or a value of one, that is not in everybody's terms.",
     Reason.OWN_MEASURE: "A requester cannot sum a measure that it supplied itself: chosen amounts spell out who is in.",
+    Reason.UNMATCHED_SUM: "In threshold mode a sum over another audience's measure needs `where` to demand the match:"
+    " people without the amount would hide how few have one. Add the match to `where`.",
     Reason.NO_COMMON_KEY: "Two audiences of the question have no match key in common, so nobody could be matched.",
     Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",

@@ -6,7 +6,8 @@ Rules.
   Totals are sums of the noisy cells before withholding, with their own margin and the same rule.
 * `threshold`: a cell shows its exact count, rounded down, if it has at least k people. A total is the sum of the shown
   cells and is marked `at_least` where something is withheld, so nothing can be subtracted within a release.
-* A sum shows only where its count shows. A mean is sum / count of the same release.
+* A sum shows only where its count shows. A mean is sum / count of the same release, and never a bound. Where something
+  is withheld, the total of a measure that can be negative would bound nothing: it is withheld too.
 * Integers until the figure is written; Decimal then; never a float. Withheld figures all look the same.
 """
 
@@ -128,16 +129,18 @@ def _figures(
         declared = agreement.measure(each.measure)
         assert declared is not None, "the gate admits only measures of the agreement"
         unit = Decimal(1).scaleb(-declared.decimals)
+        if at_least and declared.lower < 0:  # what is left out may be negative: the rest bounds nothing
+            yield Figure(by, f"sum:{each.measure}", None, None)
+            yield Figure(by, f"mean:{each.measure}", None, None)
+            continue
         total, total_margin = each.units * unit, each.margin * unit
         yield Figure(by, f"sum:{each.measure}", total, total_margin, at_least)
-        yield _mean(by, each.measure, total, total_margin, people, margin, at_least)
+        yield _mean(by, each.measure, total, total_margin, people, margin)
 
 
-def _mean(
-    by: Label, measure: ColumnRef, total: Decimal, margin: Decimal, people: int, people_margin: int, at_least: bool
-) -> Figure:
-    """sum / people. The margin adds the two independent errors in quadrature, to first order."""
+def _mean(by: Label, measure: ColumnRef, total: Decimal, margin: Decimal, people: int, people_margin: int) -> Figure:
+    """sum / people, of what is shown. The margin adds the two independent errors in quadrature, to first order."""
     with localcontext(prec=40):
         mean = total / people
         spread = (margin**2 + (mean * people_margin) ** 2).sqrt() / people
-        return Figure(by, f"mean:{measure}", mean.quantize(MEAN_PLACES), spread.quantize(MEAN_PLACES), at_least)
+        return Figure(by, f"mean:{measure}", mean.quantize(MEAN_PLACES), spread.quantize(MEAN_PLACES))

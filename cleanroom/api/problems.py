@@ -57,6 +57,7 @@ class Problem(Enum):
     METHOD = ("method", 405, "This address does not take this method", "See the API description.")
     TUS_VERSION = ("tus-version", 412, "Another version of tus", "Send Tus-Resumable: 1.0.0.")
     UNSETTLED = ("unsettled", 503, "The audiences kept changing", "Ask again in a moment; nothing was charged.")
+    BUSY = ("busy", 503, "The room is busy", "Ask again in a moment; nothing was charged.")
     LOG = (
         "log-unavailable",
         503,

@@ -44,7 +44,7 @@ def _demo(folder: Path, out: Console, errors: Console, *, check: bool, size: int
         out.print(f"From three raw files to the last report: {time.monotonic() - began:.0f} s.")
         if check:
             return 0
-        out.print(f"\nThe room is open at [bold]{room.url}[/]. Ctrl-C ends it and removes everything.")
+        out.print(f"\nThe room is open at [bold]{room.url}[/] – Ctrl-C ends it and removes everything.")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import shutil
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from cleanroom.engine.columns import Columns, Damaged, write_meta
@@ -88,6 +88,11 @@ def check_manifest(signed: SignedManifest, expected: Expected, limits: Limits = 
         return Rejected(Rejection.WRONG_SECRET)
     if manifest.expires is not None and date.fromisoformat(manifest.expires) <= expected.day:
         return Rejected(Rejection.EXPIRED_MANIFEST, f"it expired on {manifest.expires}")
+    # A day more, because the partner's clock may be ahead of the room's.
+    if manifest.expires is None or date.fromisoformat(manifest.expires) > expected.day + timedelta(
+        days=agreement.terms.retention_days + 1
+    ):
+        return Rejected(Rejection.RETENTION, f"the agreement keeps a version {agreement.terms.retention_days} days")
     return _check_columns(manifest, expected) or _check_size(manifest, limits)
 
 

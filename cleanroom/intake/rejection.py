@@ -31,6 +31,8 @@ class Rejection(Enum):
     TOKEN_TWICE = "token_twice"  # noqa: S105 - a code
     HOSTILE_OR_BROKEN_FILE = "hostile_or_broken_file"
     ROOM_KEY = "room_key_missing"
+    ROOM_DATA = "room_data_damaged"
+    RETENTION = "kept_too_long"
 
 
 _AGAIN = "Run `cleanroom-partner prepare` again and upload the new file."
@@ -67,6 +69,9 @@ ADVICE: dict[Rejection, str] = {
     "or made to do harm. " + _AGAIN,
     Rejection.ROOM_KEY: "The room cannot store the audience: its own key of this collaboration is missing. "
     "Tell the operator to restore the keys folder, then upload again.",
+    Rejection.ROOM_DATA: "The room cannot link the audience: what it stores of another one is damaged. "
+    "Tell the operator; the other owner uploads again, then you.",
+    Rejection.RETENTION: "The manifest asks to be kept for longer than the agreement allows, or for ever. " + _AGAIN,
 }
 
 

@@ -79,6 +79,8 @@ def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     version = room.settled_version(
         manifest.collaboration, manifest.audience, version.id, lambda percent: progress(CHECKING, percent, 100)
     )
+    if version.state is VersionState.RETIRED:
+        raise UploadRefused("the room had this very file, and has retired it; run `prepare` again, then upload")
     if version.state is VersionState.REFUSED:
         why = version.problem.detail if version.problem else "it gave no reason"
         raise UploadRefused(f"the room refused the audience: {why.rstrip('.')}; run `prepare` again, then upload")

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.worlds import DAY, Row
 IDENTITY = keys.generate()
 REKEY_KEY = bytes(range(32))
 REF = AudienceRef("ada", "main")
+EXPIRES = (DAY + timedelta(30)).isoformat()
 AUDIENCE = Audience(
     REF, ("email", "phone"), (Attribute("colour", ("red", "green")),), (Measure("spend", -100, 10_000, 2),)
 )
@@ -75,7 +76,7 @@ def manifest_of(path: Path, rows: int, **changes: Any) -> Manifest:
         key_check=EXPECTED.key_check,
         phone_metadata="9.0.0",
         created="2026-03-01T09:30:00Z",
-        expires=None,
+        expires=EXPIRES,
     )
     return replace(honest, **changes)
 

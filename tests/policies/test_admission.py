@@ -12,7 +12,7 @@ from policies.cells import MAX_CELLS
 from policies.decision import Reason, Refuse
 from policies.purpose import Purpose
 from policies.question import AudienceRef, ColumnRef, Is, Matched, Not, Question, leaves
-from policies.terms import DEFAULTS, Kind, Terms
+from policies.terms import DEFAULTS, Kind, Mode, Terms
 from tests import worlds
 from tests.policies.strategies import A, D, E
 
@@ -116,14 +116,27 @@ def test_a_measure_of_ones_own_is_refused_under_every_audience_of_the_requester(
 
 
 def test_a_table_may_have_just_so_many_cells() -> None:
-    attributes = tuple(Attribute(name, tuple(map(str, range(size - 2)))) for name, size in (("a", 200), ("b", 100)))
+    attributes = tuple(Attribute(name, tuple(map(str, range(size - 2)))) for name, size in (("a", 100), ("b", 50)))
     agreed = worlds.agreement([Audience(A, ("email",), attributes, ())], ("email",))
     question = ask(where=None, by=(ColumnRef(A, "a"), ColumnRef(A, "b")), sum=())
     assert admit(question, Kind.STATISTICS, "ada", agreed) is None
     wider = replace(attributes[1], values=(*attributes[1].values, "more"))
     agreed = worlds.agreement([Audience(A, ("email",), (attributes[0], wider), ())], ("email",))
     assert admit(question, Kind.STATISTICS, "ada", agreed) == Refuse(Reason.TOO_MANY_CELLS)
-    assert MAX_CELLS == 200 * 100
+    assert MAX_CELLS == 100 * 50
+
+
+def test_an_exact_sum_over_another_audience_demands_the_match() -> None:
+    """Else people without an amount, who count as 0, would hide that only one has one."""
+    exact = replace(AGREED, base=replace(AGREED.base, mode=Mode.THRESHOLD), floor=Terms())
+    assert exact.terms.mode is Mode.THRESHOLD
+    open_sum = ask(where=None, by=(), sum=(SPEND,))
+    assert admit(open_sum, Kind.STATISTICS, "ada", exact) == Refuse(Reason.UNMATCHED_SUM, str(SPEND))
+    matched = ask(where=Matched(SPEND.audience), by=(), sum=(SPEND,))
+    assert admit(matched, Kind.STATISTICS, "ada", exact) is None
+    assert admit(ask(count=SPEND.audience, where=None, by=(), sum=(SPEND,)), Kind.STATISTICS, "ada", exact) is None
+    private = replace(AGREED, base=replace(AGREED.base, mode=Mode.PRIVATE))
+    assert admit(open_sum, Kind.STATISTICS, "ada", private) is None
 
 
 @pytest.mark.parametrize("seed", range(0, 400, 100))

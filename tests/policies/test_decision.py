@@ -70,6 +70,7 @@ def test_reason_codes_are_pinned() -> None:
         "AUDIENCE": "audience_not_agreed",
         "COLUMN": "column_not_agreed",
         "OWN_MEASURE": "own_measure",
+        "UNMATCHED_SUM": "sum_without_match",
         "NO_COMMON_KEY": "no_common_key",
         "TOO_MANY_CELLS": "too_many_cells",
         "NOT_PUBLISHED": "audience_not_published",
