@@ -129,7 +129,7 @@ def at_once(stage: Stage, identifier: str, asked: list[dict[str, Any]]) -> list[
     def ask(number: int, body: dict[str, Any]) -> None:
         with stage.anybody() as client:
             client.headers["Authorization"] = f"Bearer {tokens[('fresh', 'tasty')[number % 2]]}"
-            together.wait(30)
+            together.wait(60)
             answers.append(client.post(f"/v1/collaborations/{identifier}/reports", json=body))
 
     threads = [threading.Thread(target=ask, args=each) for each in enumerate(asked)]

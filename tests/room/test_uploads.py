@@ -136,12 +136,12 @@ def test_two_writers_never_interleave(shared_joined: Stage, client: httpx.Client
             piece = next(self.pieces)
             if piece == b"56789":
                 began.set()
-                assert finish.wait(10)
+                assert finish.wait(60)
             return piece
 
     thread = threading.Thread(target=streamed, args=(shared_joined, client, address, Slow(), 10))
     thread.start()
-    assert began.wait(10)
+    assert began.wait(60)
     for at in (0, 5):
         answer = patch(client, address, at, b"x")
         refused(answer, 409, "wrong-offset")
