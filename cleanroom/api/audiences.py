@@ -92,25 +92,27 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
 @blueprint.response(200, schemas.VersionSchema)
 def one(identifier: str, name: str, version: str) -> dict[str, Any]:
     """One version of your audience: where its check stands, why it was refused, its receipt once published."""
-    found = versions.find(catalog(), collaboration(identifier).id, me().name, name, version)
-    if found is None:
-        fail(Problem.NOT_FOUND)
-    return _to_json(found)
+    return _to_json(_mine(identifier, name, version))
 
 
 @blueprint.delete(f"{_ROUTE}/<version>")
 @blueprint.response(200, schemas.VersionSchema)
 def retire(identifier: str, name: str, version: str) -> dict[str, Any]:
     """Retires your published version: questions on it are refused from now on, its files are removed."""
-    found = versions.find(catalog(), collaboration(identifier).id, me().name, name, version)
-    if found is None:
-        fail(Problem.NOT_FOUND)
+    found = _mine(identifier, name, version)
     if found.state is State.PUBLISHED:
         jobs.retire(room(), catalog(), found, key_id(me().signing_key))
     elif found.state is not State.RETIRED:
         fail(Problem.CONFLICT, "Only a published version can be retired.")
-    after = versions.find(catalog(), found.collaboration, found.owner, name, version)
-    return _to_json(after or found)
+    return _to_json(_mine(identifier, name, version))
+
+
+def _mine(identifier: str, name: str, version: str) -> Version:
+    """A version of the partner that asks; anybody else's looks like none."""
+    found = versions.find(catalog(), collaboration(identifier).id, me().name, name, version)
+    if found is None:
+        fail(Problem.NOT_FOUND)
+    return found
 
 
 def _answer(version: Version, status: int) -> Response:
