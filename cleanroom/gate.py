@@ -14,6 +14,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,7 @@ from typing import Any
 
 from cleanroom import __version__, noise
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import reports, versions
+from cleanroom.catalog import collaborations, reports, versions
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.partners import Partner
@@ -41,6 +42,7 @@ from policies.request import Request
 from policies.terms import Mode
 
 ATTEMPTS = 5
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Unsettled(Exception):
@@ -59,31 +61,47 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One request, with the public facts that it is decided on."""
+class _Facts:
+    """The public facts that a decision rests on, beside the request itself. Equal facts, equal decision."""
 
     collaboration: Collaboration
+    versions: Mapping[AudienceRef, str]
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request, with the facts that it is decided on and what follows from them."""
+
+    facts: _Facts
     agreement: Agreement
     asker: Partner
     request: Request
     questions: tuple[Question, ...]
     prices: tuple[Price, ...]
     refused: Refuse | None
-    versions: Mapping[AudienceRef, str]
     keys: tuple[str, ...]
-    day: date
 
 
 def ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> Report:
-    """Answers a request of a party: a stored report, released or refused. Raises `Unsettled`."""
+    """Answers a request of a party: a stored report, released or refused. Raises `Unsettled`.
+
+    One at a time in each process: questions are Python work for the most part, and threads that take turns at it
+    make each other wait without anybody being done sooner.
+    """
+    with _ONE_AT_A_TIME:
+        return _ask(room, catalog, collaboration, asker, request)
+
+
+def _ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> Report:
     for _ in range(ATTEMPTS):
-        asked = _facts(room, catalog, collaboration, asker, request)
+        asked = _considered(_facts(room, catalog, collaboration, asker), asker, request)
         try:
             prepared = _prepare(room, catalog, asked)
         except NotPublished:  # retired in between
             continue
         with catalog.transaction() as connection:
-            if _facts(room, catalog, collaboration, asker, request) != asked:
+            if _facts(room, catalog, collaboration, asker) != asked.facts:
                 continue
             report = _decide(room, connection, asked, prepared)
         if report is None:
@@ -95,7 +113,7 @@ def ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partn
 
 def quote(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> Quote:
     """What the request would cost, from public facts alone; nothing is measured, charged or logged."""
-    asked = _facts(room, catalog, collaboration, asker, request)
+    asked = _considered(_facts(room, catalog, collaboration, asker), asker, request)
     connection = catalog.connection
     if asked.refused:
         return Quote({}, {}, asked.refused, asked.questions, asked.agreement.terms.mode is Mode.THRESHOLD)
@@ -109,52 +127,50 @@ def quote(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Par
     return Quote(cost, left, refused, asked.questions, asked.agreement.terms.mode is Mode.THRESHOLD)
 
 
-def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner, request: Request) -> _Asked:
-    agreement = collaboration.agreement
+def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Partner) -> _Facts:
+    found = collaborations.find(catalog, collaboration.id, asker.name)
+    if found is None:
+        raise Unsettled("the collaboration ended for the asker while the question was read")
+    return _Facts(found, versions.published(catalog, found.id), room.today)
+
+
+def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:
+    agreement = facts.collaboration.agreement
     asked = plan.questions(request)
-    published = versions.published(catalog, collaboration.id)
-    refused = _refused(collaboration, agreement, asker, request, asked, published)
-    day = room.today
+    refused = _refused(facts, agreement, asker, request, asked)
     return _Asked(
-        collaboration=collaboration,
+        facts=facts,
         agreement=agreement,
         asker=asker,
         request=request,
         questions=asked,
         prices=() if refused else budget.price(asked, agreement),
         refused=refused,
-        versions=published,
-        keys=() if refused else tuple(_key(each, published, day, collaboration) for each in asked),
-        day=day,
+        keys=() if refused else tuple(_key(each, facts) for each in asked),
     )
 
 
 def _refused(
-    collaboration: Collaboration,
-    agreement: Agreement,
-    asker: Partner,
-    request: Request,
-    asked: tuple[Question, ...],
-    published: Mapping[AudienceRef, str],
+    facts: _Facts, agreement: Agreement, asker: Partner, request: Request, asked: tuple[Question, ...]
 ) -> Refuse | None:
     """Why the public facts do not admit the request; None when they do."""
-    if collaboration.state != "open":
+    if facts.collaboration.state != "open":
         return Refuse(Reason.NOT_OPEN)
     for each in asked:
         if refused := admission.admit(each, request.kind, asker.name, agreement):
             return refused
     for each in asked:
         for audience in (each.count, *each.linked()):
-            if audience not in published:
+            if audience not in facts.versions:
                 return Refuse(Reason.NOT_PUBLISHED, str(audience))
     return None
 
 
-def _key(asked: Question, published: Mapping[AudienceRef, str], day: date, collaboration: Collaboration) -> str:
+def _key(asked: Question, facts: _Facts) -> str:
     """The name under which a release stands."""
-    involved = {str(audience): published[audience] for audience in (asked.count, *asked.linked())}
-    facts = [question.to_json(asked), involved, day.isoformat(), collaboration.sha256]
-    return hashlib.sha256(canonical.dumps(facts)).hexdigest()
+    involved = {str(audience): facts.versions[audience] for audience in (asked.count, *asked.linked())}
+    named = [question.to_json(asked), involved, facts.day.isoformat(), facts.collaboration.sha256]
+    return hashlib.sha256(canonical.dumps(named)).hexdigest()
 
 
 def _prepare(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Release]:
@@ -179,7 +195,7 @@ def _prepare(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Release]:
             asked.agreement,
             each,
             price,
-            room.engine.measure(each, asked.agreement, asked.versions, asked.day, {}),
+            room.engine.measure(each, asked.agreement, asked.facts.versions, asked.facts.day, {}),
         )
         for each, price, key in missing
     }
@@ -210,7 +226,7 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, prepared:
     leaf = room.record(
         connection,
         kind,
-        asked.collaboration.id,
+        asked.facts.collaboration.id,
         key_id(asked.asker.signing_key),
         {
             **_logged(asked, identifier),
@@ -233,7 +249,7 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, prepared:
         if stored[key] is None:
             written = json.dumps(question.to_json(each), ensure_ascii=False)
             kept = {"figures": decision.to_json(release), "scales": used}
-            reports.keep_release(connection, key, asked.collaboration.id, written, report.day, identifier, kept)
+            reports.keep_release(connection, key, asked.facts.collaboration.id, written, report.day, identifier, kept)
     return report
 
 
@@ -254,7 +270,7 @@ def _refuse(room: Room, connection: sqlite3.Connection, asked: _Asked, refused: 
     leaf = room.record(
         connection,
         EventKind.DECISION_REFUSE,
-        asked.collaboration.id,
+        asked.facts.collaboration.id,
         key_id(asked.asker.signing_key),
         {**_logged(asked, identifier), "reason": refused.reason.value, "about": refused.about},
     )
@@ -276,13 +292,13 @@ def _report(
 ) -> Report:
     return Report(
         id=identifier,
-        collaboration=asked.collaboration.id,
+        collaboration=asked.facts.collaboration.id,
         asked_by=asked.asker.name,
         kind=asked.request.kind.value,
         purpose=asked.request.purpose.value,
         request=json.dumps(asked.request.to_json(), ensure_ascii=False),
         mode=asked.agreement.terms.mode.value,
-        day=asked.day.isoformat(),
+        day=asked.facts.day.isoformat(),
         status="refused" if refused else "released",
         reason=refused.reason.value if refused else None,
         about=refused.about if refused else None,
@@ -301,10 +317,10 @@ def _logged(asked: _Asked, identifier: str) -> dict[str, object]:
         "report": identifier,
         "kind": asked.request.kind.value,
         "questions": [question.to_json(each) for each in asked.questions],
-        "agreement": asked.collaboration.sha256,
+        "agreement": asked.facts.collaboration.sha256,
         "mode": asked.agreement.terms.mode.value,
-        "day": asked.day.isoformat(),
-        "versions": {str(audience): version for audience, version in sorted(asked.versions.items())},
+        "day": asked.facts.day.isoformat(),
+        "versions": {str(audience): version for audience, version in sorted(asked.facts.versions.items())},
         "software": __version__,
     }
 
@@ -319,7 +335,7 @@ def _accounts(
     room: Room, connection: sqlite3.Connection, asked: _Asked, owners: Mapping[str, int]
 ) -> dict[str, Account]:
     allotted, base = asked.agreement.terms.epsilon_total, room.settings.allowance
-    return {owner: reports.account(connection, owner, asked.collaboration.id, allotted, base) for owner in owners}
+    return {owner: reports.account(connection, owner, asked.facts.collaboration.id, allotted, base) for owner in owners}
 
 
 def _report_id() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from policies.purpose import Purpose
@@ -123,7 +124,8 @@ class InForce:
     retention_days: int
 
 
-def in_force(parties: Iterable[Terms]) -> InForce:
+@lru_cache(maxsize=256)  # asked for at every step of a question
+def in_force(parties: tuple[Terms, ...]) -> InForce:
     """The strictest of all as terms in force. Raises `BadTerms` where nobody states one of them."""
     combined = combine(parties)
     stated = {field.name: getattr(combined, field.name) for field in fields(Terms)}

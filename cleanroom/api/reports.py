@@ -42,12 +42,12 @@ def ask(body: dict[str, Any], identifier: str) -> Response:
     if len(canonical.dumps(asked.to_json())) > LONGEST_REQUEST:
         fail(Problem.BAD_QUESTION, f"It is longer than {LONGEST_REQUEST} bytes.")
     if dry_run:
-        return _answer(schemas.QuoteSchema(), _quote(gate.quote(room(), catalog(), found, me(), asked)), 200)
+        return _answer(_quote(gate.quote(room(), catalog(), found, me(), asked)), 200)
     try:
         answered = gate.ask(room(), catalog(), found, me(), asked)
     except gate.Unsettled:
         fail(Problem.UNSETTLED)
-    return _answer(schemas.ReportSchema(), _to_json(answered), 201)
+    return _answer(_to_json(answered), 201)
 
 
 @blueprint.get("/collaborations/<identifier>/reports")
@@ -67,8 +67,8 @@ def one(identifier: str) -> dict[str, Any]:
     return _to_json(found)
 
 
-def _answer(schema: Any, value: dict[str, Any], status: int) -> Response:
-    response = jsonify(schema.dump(value))
+def _answer(value: dict[str, Any], status: int) -> Response:
+    response = jsonify(value)
     response.status_code = status
     return response
 

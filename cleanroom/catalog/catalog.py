@@ -1,6 +1,7 @@
 """One connection to the catalog, its transactions, and the facts about the room itself."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlite_utils import Database
 from cleanroom.catalog.schema import migrations
 
 BUSY_SECONDS = 30.0
+STEP_SECONDS = 0.001
 
 
 class Catalog:
@@ -34,13 +36,29 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One `BEGIN IMMEDIATE` transaction: all of it is committed and durable, or none of it happened."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             yield self.connection
         except BaseException:
             self.connection.rollback()
             raise
         self.connection.commit()
+
+    def _begin(self) -> None:
+        """Waits for the write lock in short, even steps: SQLite's own waiting grows to a tenth of a second a step."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        self.connection.execute("PRAGMA busy_timeout=0")
+        try:
+            while True:
+                try:
+                    self.connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                time.sleep(STEP_SECONDS)
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
 
     def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
         """The only row of a query, or None."""

@@ -101,7 +101,7 @@ def test_terms_of_nobody_allow_nothing() -> None:
     with pytest.raises(BadTerms):
         combine([])
     with pytest.raises(BadTerms):
-        in_force([])
+        in_force(())
 
 
 @LAW
@@ -111,16 +111,16 @@ def test_terms_are_in_force_when_none_is_open(parties: list[Terms]) -> None:
     stated = {field.name: getattr(combined, field.name) for field in fields(Terms)}
     if missing := [name for name, value in stated.items() if value is None and name != "columns"]:
         with pytest.raises(BadTerms) as problem:
-            in_force(parties)
+            in_force(tuple(parties))
         assert all(name in str(problem.value) for name in missing)
     else:
-        force = in_force(parties)
+        force = in_force(tuple(parties))
         assert {name: getattr(force, name) for name in stated} == stated
 
 
 def test_the_defaults() -> None:
     """k = 50, ε = 0.25 a report, 5 in total, private."""
-    force = in_force([DEFAULTS])
+    force = in_force((DEFAULTS,))
     assert (force.minimum_size, force.epsilon_per_report, force.epsilon_total) == (50, 250_000, 5_000_000)
     assert force.mode is Mode.PRIVATE
     assert force.columns is None
