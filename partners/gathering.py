@@ -6,12 +6,13 @@ Rules:
   and each partition is put in the order of 64 random bits for each row. That is the order of one long random number
   for each row, so every order of all rows is as likely as any other.
 * Memory: what is held of rows (see `partners.spool`), a few partitions, a byte or so for each line, some blocks.
-* Large CSV files are read in blocks by several processes. Small ones are not worth starting any.
+* The files of a folder are read one after the other. Large CSV files are read in blocks by several processes. Small
+  ones are not worth starting any.
 """
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from partners.counting import Counts
 from partners.duplicates import Left, repeats
 from partners.mapping import Map
 from partners.quality import Drop
-from partners.reading import Source, read
+from partners.reading import Source, files_of, read
 from partners.reading.blocks import Block, blocks, layout
+from partners.reading.chunk import Chunk
 from partners.records import HAS, LINE, TOKEN_KIND, Records, has_kind, record_kind
 from partners.rows import Plan
 from partners.spool import Spool, partitions_for
@@ -34,6 +36,7 @@ from partners.workers import Here, Job, Part, Workers, worker_count
 
 WORKERS_FROM_BYTES = 8 * 1024 * 1024
 THREADS = 2
+UNPACKED = 10
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -77,7 +80,7 @@ def gathered(mapping: Map, plan: Plan, folder: Path, progress: Progress) -> Iter
     counts = Counts()
     left = Left(has_kind(len(plan.keys)), len(plan.keys))
     with ExitStack() as closing:
-        partitions = partitions_for(_size(mapping.file))
+        partitions = partitions_for(sum(map(_unpacked_size, _sources(mapping))))
         rows = closing.enter_context(Spool(folder, partitions, record_kind(plan)))
         tokens = [closing.enter_context(Spool(folder, partitions, TOKEN_KIND)) for _ in plan.keys]
         for part in _parts(mapping, plan, partitions, progress):
@@ -112,13 +115,32 @@ def row_groups(pieces: Iterable[Records], rows: int) -> Iterator[Records]:
         yield together
 
 
+def _sources(mapping: Map) -> tuple[Source, ...]:
+    return tuple(Source(path, mapping.encoding, mapping.delimiter) for path in files_of(mapping.file))
+
+
 def _parts(mapping: Map, plan: Plan, partitions: int, progress: Progress) -> Iterator[Part]:
-    """The file's rows converted, in the file's order."""
-    source = Source(mapping.file, mapping.encoding, mapping.delimiter)
-    size = _size(mapping.file)
-    large = size >= WORKERS_FROM_BYTES
-    form = layout(source, mapping.columns()) if large else None
-    done = 0  # the last line of the rows that were given
+    """The rows of every file converted, in their order."""
+    sources = _sources(mapping)
+    whole = sum(_size(source.path) for source in sources)
+    line = read_bytes = 0
+    for source in sources:
+
+        def told(done: int, _: int, before: int = read_bytes) -> None:
+            progress(before + done, whole)
+
+        line = yield from _parts_of(source, mapping, plan, partitions, line, told)
+        read_bytes += _size(source.path)
+
+
+def _parts_of(
+    source: Source, mapping: Map, plan: Plan, partitions: int, before: int, progress: Progress
+) -> Generator[Part, None, int]:
+    """The rows of one file converted, in its order; its last line. `before`: the lines of the files before it."""
+    size = _size(source.path)
+    large = _unpacked_size(source) >= WORKERS_FROM_BYTES
+    form = layout(source, mapping.columns(), before) if large else None
+    done = before  # the last line of the rows that were given
     if form is not None:
         rows, end = 0, form.start
         with _crew(large, Job(plan, form, partitions)) as crew:
@@ -130,12 +152,16 @@ def _parts(mapping: Map, plan: Plan, partitions: int, progress: Progress) -> Ite
                 done, end = block.next_line - 1, block.end
                 progress(end, size)
         if rows and end >= size:
-            return
+            return done
     identifiers = frozenset(column for key in mapping.keys for column in key.columns)
     with _crew(large, Job(plan, None, partitions)) as crew:
-        chunks = read(source, mapping.columns(), identifiers, progress)
+        chunks = (chunk.moved(before) for chunk in read(source, mapping.columns(), identifiers, progress))
         later = (rest for chunk in chunks if (rest := chunk.after(done)) is not None)
-        yield from (part for _, part in crew.answers(later) if part is not None)
+        for chunk, part in crew.answers(later):
+            if part is not None and isinstance(chunk, Chunk):
+                yield part
+                done = int(chunk.lines[-1])
+    return done
 
 
 def _crew(large: bool, job: Job) -> Workers | Here:
@@ -152,6 +178,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # for the reader to explain
         return 0
+
+
+def _unpacked_size(source: Source) -> int:
+    """How large a file is once it is read; of a compressed one, a guess on the safe side."""
+    return _size(source.path) * (UNPACKED if source.compressed else 1)
 
 
 def _random_order(rows: int) -> NDArray[np.int64]:

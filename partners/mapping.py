@@ -60,8 +60,9 @@ class MeasureColumn:
 class Map:
     """One partner's customer file and what its columns are.
 
-    `file` is absolute or relative to the working directory. `region` is the default of national phone numbers.
-    `delimiter` None: found from the header line.
+    `file` is absolute or relative to the working directory; a folder stands for all the files in it. `region` is the
+    default of national phone numbers. `delimiter` None: found from the header line. `decimal`: what stands before the
+    decimals of a number, `.` or `,`.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Map:
     date_order: DateOrder
     encoding: str
     delimiter: str | None
+    decimal: str
     keys: tuple[KeyColumns, ...]
     attributes: tuple[AttributeColumn, ...]
     measures: tuple[MeasureColumn, ...]
@@ -118,6 +120,7 @@ def parse(table: Mapping[str, Any], folder: Path) -> Map:
         date_order=_date_order(table.get("date_order", DateOrder.YMD.value)),
         encoding=_encoding(table.get("encoding", "utf-8")),
         delimiter=_delimiter(table["delimiter"]) if "delimiter" in table else None,
+        decimal=_decimal(table.get("decimal", ".")),
         keys=_keys(_required(table, "keys")),
         attributes=tuple(_attribute(*item) for item in _table(table.get("attributes", {}), "attributes").items()),
         measures=tuple(_measure(*item) for item in _table(table.get("measures", {}), "measures").items()),
@@ -264,6 +267,12 @@ def _encoding(value: Any) -> str:
     except (LookupError, ValueError):
         raise BadMap("encoding is not one that is known; write utf-8, windows-1252, utf-16 or another") from None
     return str(value).strip()
+
+
+def _decimal(value: Any) -> str:
+    if value not in (".", ","):
+        raise BadMap('decimal is "." or ",": what stands before the decimals of a number')
+    return str(value)
 
 
 def _delimiter(value: Any) -> str:

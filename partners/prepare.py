@@ -148,9 +148,13 @@ def _plan(mapping: Map, draft: Manifest, secret: bytes, now: datetime) -> Plan:
         measures=tuple((item, measure_columns[item.name]) for item in draft.measures),
         consent=mapping.consent,
         rules=mapping.rules(EmailProfile(draft.email_profile)),
+        decimal=mapping.decimal,
         today=now.date(),
         schema=audience.schema(draft),
     )
+
+
+_DECIMALS = {".": "point", ",": "comma"}
 
 
 def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
@@ -162,6 +166,22 @@ def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
             raise BadFile(
                 f"{mapping.file.name}: column {columns[key.key]} holds hashes instead of {key.key}; "
                 "give the raw column: prepare hashes it here, and nothing else leaves this machine"
+            )
+        spoilt = sum(tally.count for tally in key.invalid if tally.code == Invalid.SPREADSHEET_NUMBER.value)
+        if 2 * spoilt > key.filled:
+            raise BadFile(
+                f"{mapping.file.name}: column {columns[key.key]} went through a spreadsheet, which made quantities "
+                "such as 1.23457E+12 of it: the digits are lost; export it again, as text"
+            )
+    measures = {measured.name: measured for measured in quality.measures}
+    for item in mapping.measures:
+        measured = measures[item.measure.name]
+        missing, strange = (measured.count(flaw) for flaw in (Flaw.MISSING, Flaw.NOT_A_NUMBER))
+        if 2 * strange > quality.rows_read - missing:
+            other = "," if mapping.decimal == "." else "."
+            raise BadFile(
+                f"{mapping.file.name}: most values of column {item.column} are no numbers with a decimal "
+                f'{_DECIMALS[mapping.decimal]}; if it is a {_DECIMALS[other]}, write decimal = "{other}" in the map'
             )
     for column in quality.consent:
         missing, unreadable = (column.count(flaw) for flaw in (Flaw.MISSING, Flaw.UNREADABLE))

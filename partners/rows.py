@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from partners.audience import CODE, TOKEN
-from partners.consent import ConsentRule, read_date, read_yes_no
+from partners.consent import ConsentRule, read_consent, read_date
 from partners.counting import Counts
 from partners.hashing import tokens
 from partners.identifiers import Invalid, Rules
@@ -31,6 +31,8 @@ from policies.agreement import OTHER, UNKNOWN, Attribute, Measure
 _NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
 _USUAL_WHOLE = r"\A-?[0-9]{1,9}\z"
 _USUAL_NUMBER = r"\A-?[0-9]{{1,9}}(?:\.[0-9]{{1,{}}})?\z"
+_GROUPING = re.compile(r"[. \u00a0\u202f]")
+_WITH_COMMA = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:[. \u00a0\u202f][0-9]{3})+)(?:,[0-9]*)?")
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # more digits than a number of `_NUMBER` can have
 
 
@@ -52,6 +54,7 @@ class Plan:
     measures: tuple[tuple[Measure, str], ...]
     consent: ConsentRule
     rules: Rules
+    decimal: str
     today: date
     schema: pa.Schema
 
@@ -88,7 +91,8 @@ def convert(chunk: Chunk, plan: Plan) -> Converted:
         for attribute, column in plan.attributes
     ]
     columns += [
-        _units(chunk, lines, measure, column, counts).filter(pa.array(kept)) for measure, column in plan.measures
+        _units(chunk, lines, measure, column, plan.decimal, counts).filter(pa.array(kept))
+        for measure, column in plan.measures
     ]
     columns += [pa.array(masks[kept])]
     # The schema's promise that the expiry is never null holds for the kept rows only.
@@ -111,8 +115,8 @@ def _masks(chunk: Chunk, lines: NDArray[np.int64], rule: ConsentRule, counts: Co
     masks = np.full(len(lines), rule.stated, np.uint8)
     for column, purposes in rule.columns:
         texts, rows = chunk.distinct(column)
-        answers = [read_yes_no(text) for text in texts]
-        masks |= np.array([purposes if answer else 0 for answer in answers], np.uint8)[rows]
+        answers = [read_consent(text, purposes) for text in texts]
+        masks |= np.array([answer or 0 for answer in answers], np.uint8)[rows]
         _count_consent(counts, lines, column, texts, np.array([answer is None for answer in answers], np.bool_), rows)
     return masks
 
@@ -174,9 +178,13 @@ def _codes(
     return found
 
 
-def _units(chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str, counts: Counts) -> pa.Array:
+def _units(
+    chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str, decimal: str, counts: Counts
+) -> pa.Array:
     """The whole units of each row, rounded half to even and clipped; null where blank or not a number."""
     texts = chunk.array(column)
+    if decimal == ",":
+        texts = _with_points(texts)
     values = np.zeros(len(lines), np.int64)
     missing, strange, clipped, usual = (np.zeros(len(lines), np.bool_) for _ in range(4))
     if not isinstance(texts, list):
@@ -201,6 +209,24 @@ def _units(chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str
     counts.add_rows(lines[strange], "measure", measure.name, Flaw.NOT_A_NUMBER.value)
     counts.add_rows(lines[clipped], "measure", measure.name, Flaw.CLIPPED.value)
     return pa.array(values, mask=absent)
+
+
+def _with_points(texts: "pa.StringArray | list[str]") -> "pa.StringArray | list[str]":
+    """Numbers with a decimal comma, written with a point; points and spaces between thousands go.
+
+    A point that stands elsewhere makes the text no number: it would be read as another one.
+    """
+    if isinstance(texts, list):
+        return [_with_point(text) for text in texts]
+    found = texts.dictionary_encode()
+    values = pa.array(map(_with_point, found.dictionary.to_pylist()), pa.string())
+    return values.take(found.indices)
+
+
+def _with_point(text: str) -> str:
+    if not _WITH_COMMA.fullmatch(text):
+        return text if text.isdecimal() or not text else "not a number"
+    return _GROUPING.sub("", text).replace(",", ".")
 
 
 def to_units(text: str, decimals: int) -> int | None:

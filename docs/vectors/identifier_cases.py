@@ -190,6 +190,9 @@ OPAQUE: Cases = [
     (("\u00c9",), "not normalised"),
     (("d41d8cd98f00b204e9800998ecf8427e",), "an id may be a hash"),
     (("0",), "no placeholders"),
+    (("2.98764E+12",), "a long number that a spreadsheet rounded"),
+    (("2,9E+12",), "the same with a comma"),
+    (("12E5",), "an id like any other"),
     (("",), "blank"),
     (("\u2003\u00a0",), "blank after trimming"),
 ]

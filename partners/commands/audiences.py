@@ -1,14 +1,53 @@
-"""prepare, upload."""
+"""values, prepare, upload."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
 
 from partners import mapping
+from partners import values as looked
 from partners.commands.terminal import Setup, as_json, console, progress, say, say_json
+from partners.prepare import READING
 from partners.quality import render
 from partners.steps import audiences
+
+
+@click.command()
+@click.argument("map_file", metavar="MAP.toml", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@as_json
+def values(map_file: Path, as_json: bool) -> None:
+    """Show what each value of the consent columns and attributes becomes.
+
+    Nothing is hashed or written. Values that may be somebody's are shown by their form: 99/99/9999.
+
+    \b
+    Example:
+      cleanroom-partner values map.toml
+    """
+    mapped = mapping.load(map_file)
+    with progress() as told:
+        found = looked.values(mapped, partial(told, READING))
+    if as_json:
+        say_json({"values": [asdict(each) for each in found]})
+        return
+    if not found:
+        say("The map has no consent column and no attribute with a code-list: there is nothing to look at.")
+    for (column, setting), rows in groupby(found, key=lambda each: (each.column, each.setting)):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{escape(column)}: {setting}", title_justify="left")
+        table.add_column("value", min_width=24)
+        table.add_column("becomes", min_width=24)
+        table.add_column("rows", justify="right")
+        for each in rows:
+            table.add_row(escape(each.shown), escape(each.becomes), f"{each.rows:,}")
+        console().print(table)
+    say(f"Next: correct {map_file.name} if a value becomes what you did not mean; then `cleanroom-partner prepare`")
 
 
 @click.command()
@@ -76,4 +115,4 @@ def upload(setup: Setup, file: Path, as_json: bool) -> None:
     say("Next: `cleanroom-partner status`, then `cleanroom-partner ask REQUEST.toml`")
 
 
-COMMANDS = (prepare, upload)
+COMMANDS = (values, prepare, upload)

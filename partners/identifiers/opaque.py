@@ -2,13 +2,20 @@
 
 Rules, in this order:
 * Trim; blank is `empty`.
+* What a spreadsheet makes of a long number (`2.98764E+12`) has lost digits and is a `spreadsheet_number`: many people
+  would share it.
 * Otherwise untouched: case, inner spaces and leading zeros count. Partners who write one id in two ways must agree on
   one of them before they prepare their files.
 * Text that cannot be written as UTF-8 (a lone surrogate, left by broken decoding) is `not_text`.
 """
 
+import re
+
 from partners.identifiers.reason import Invalid
 from partners.identifiers.text import trim
+
+SPREADSHEET = r"\A[0-9](?:[.,][0-9]+)?E\+[0-9]{2}\z"
+_SPREADSHEET = re.compile(SPREADSHEET.replace(r"\z", r"\Z"))
 
 
 def opaque(value: str) -> str | Invalid:
@@ -24,4 +31,4 @@ def opaque(value: str) -> str | Invalid:
         shared_id.encode()
     except UnicodeEncodeError:
         return Invalid.NOT_TEXT
-    return shared_id
+    return Invalid.SPREADSHEET_NUMBER if _SPREADSHEET.match(shared_id) else shared_id

@@ -1,13 +1,16 @@
 """The match keys `id` and `id.<name>`, a whole column at once.
 
 Rules:
-* Decided here: blank values, and those with ASCII that is no space or control at both ends, which stay as they are.
+* Decided here: blank values, and those with ASCII that is no space or control at both ends, which stay as they are, but
+  for what a spreadsheet has spoilt.
 * Every other value stays open for `opaque`.
 """
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from partners.identifiers.opaque import SPREADSHEET
 from partners.identifiers.reason import Invalid
 from partners.identifiers.texts import Decided, Flat
 
@@ -20,6 +23,8 @@ def opaque_column(values: pa.StringArray) -> Decided:
     flat = Flat.of(values)
     filled = np.flatnonzero(flat.lengths > 0)
     ends = _NEVER_TRIMMED[flat.data[flat.starts[filled]]] & _NEVER_TRIMMED[flat.data[flat.starts[filled + 1] - 1]]
+    if b"E+" in flat.data.tobytes():  # seldom, and a search of bytes is quicker than a pattern
+        ends &= ~pc.match_substring_regex(values, SPREADSHEET).to_numpy(zero_copy_only=False)[filled]
     valid = filled[ends]
     return Decided(
         values.take(pa.array(valid)), valid, {Invalid.EMPTY: np.flatnonzero(flat.lengths == 0)}, filled[~ends]

@@ -3,7 +3,7 @@
 Rules, in this order:
 * Trim; blank is `empty`; 32, 40 or 64 hex digits are `looks_hashed`.
 * A number that a spreadsheet has turned into a quantity (`3.36123E+10`, `612345678.0`) has lost or gained digits and is
-  `not_a_number`, whatever the digits that are left.
+  is a `spreadsheet_number`, whatever the digits that are left.
 * libphonenumber parses the value with the file's default region; only what its `is_valid_number` accepts is a number.
   Without a region only the international form with `+` can be read.
 * `placeholder` by the pattern of the national number (see `lists`).
@@ -34,7 +34,7 @@ def phone(value: str, region: str | None) -> str | Invalid:
     if looks_hashed(number):
         return Invalid.LOOKS_HASHED
     if _QUANTITY.search(number):
-        return Invalid.NOT_A_NUMBER
+        return Invalid.SPREADSHEET_NUMBER
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:

@@ -5,19 +5,43 @@ Rules:
 * Strict: what cannot be read with certainty stops the run with a line number. Guessing would shift one person's values
   onto another.
 * A missing value and a blank one are the same: "".
+* A folder stands for all the files in it, in the order of their names; their lines are counted on.
 * `BadFile` names columns and line numbers, never a value.
 """
 
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
-from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, Progress, Source
+from partners.reading.chunk import CHUNK_ROWS, COMPRESSED, BadFile, Chunk, Progress, Source
 from partners.reading.delimited import read_delimited
 from partners.reading.parquet import read_parquet
 
-__all__ = ["CHUNK_ROWS", "BadFile", "Chunk", "Progress", "Source", "read"]
+__all__ = ["CHUNK_ROWS", "BadFile", "Chunk", "Progress", "Source", "files_of", "read"]
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
 PARQUET = frozenset({".parquet", ".pq"})
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files that a path stands for: itself, or those of a folder. Raises `BadFile` for a folder of other things."""
+    if not path.is_dir():
+        return (path,)
+    found = sorted(each for each in path.iterdir() if not each.name.startswith((".", "_")))
+    for each in found:
+        if not each.is_file() or _suffix(each) not in DELIMITED | PARQUET:
+            raise BadFile(f"{path.name}/{each.name} is neither CSV nor Parquet; keep only the audience's files there")
+    if not found:
+        raise BadFile(f"the folder {path.name} has no file in it")
+    return tuple(found)
+
+
+def _suffix(path: Path) -> str:
+    """What kind of file its name says; of a compressed CSV file, that of the CSV file."""
+    suffix = path.suffix.lower()
+    if suffix in COMPRESSED and Path(path.stem).suffix.lower() in DELIMITED:
+        return Path(path.stem).suffix.lower()
+    return suffix
 
 
 def read(source: Source, names: tuple[str, ...], identifiers: frozenset[str], progress: Progress) -> Iterator[Chunk]:
@@ -26,7 +50,7 @@ def read(source: Source, names: tuple[str, ...], identifiers: frozenset[str], pr
     `identifiers` are the columns whose text must be exact: there, a Parquet column of floating-point numbers is
     refused. `progress` is called once for every chunk.
     """
-    suffix = source.path.suffix.lower()
+    suffix = _suffix(source.path)
     file = source.path.name
     rows = 0
     try:
@@ -35,11 +59,14 @@ def read(source: Source, names: tuple[str, ...], identifiers: frozenset[str], pr
         elif suffix in PARQUET:
             chunks = read_parquet(source.path, names, identifiers, progress)
         else:
-            raise BadFile(f"{file} is neither .csv (or .tsv, .txt) nor .parquet; save it as one of them")
+            raise BadFile(
+                f"{file} is neither .csv (or .tsv, .txt, also with .gz or .zst) nor .parquet; save it as one of them"
+            )
         for chunk in chunks:
             rows += len(chunk.lines)
             yield chunk
-    except OSError as problem:
-        raise BadFile(f"{file} cannot be read: {problem.strerror or 'the file is damaged'}") from None
+    except (OSError, EOFError, zlib.error) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else None
+        raise BadFile(f"{file} cannot be read: {reason or 'the file is damaged'}") from None
     if not rows:
         raise BadFile(f"{file} has no rows below its header")

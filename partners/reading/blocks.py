@@ -53,9 +53,12 @@ class Block:
     next_line: int
 
 
-def layout(source: Source, names: tuple[str, ...]) -> Layout | None:
-    """The layout of a file, None where it is not for blocks. A file that cannot be read has none."""
-    if codec(source.encoding) not in ("utf-8-sig", "ascii"):
+def layout(source: Source, names: tuple[str, ...], before: int = 0) -> Layout | None:
+    """The layout of a file, None where it is not for blocks. A file that cannot be read has none.
+
+    `before`: the lines of the files before it, which are counted on.
+    """
+    if source.compressed or codec(source.encoding) not in ("utf-8-sig", "ascii"):
         return None
     try:
         with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
@@ -72,7 +75,7 @@ def layout(source: Source, names: tuple[str, ...]) -> Layout | None:
             start = len("".join(first).encode()) + (len(_BOM) if raw.read(len(_BOM)) == _BOM else 0)
     except (BadFile, OSError, UnicodeError):
         return None
-    return Layout(source.path, delimiter, len(header[0]), names, places, start, len(first) + 1)
+    return Layout(source.path, delimiter, len(header[0]), names, places, start, before + len(first) + 1)
 
 
 def blocks(of: Layout) -> Iterator[Block]:

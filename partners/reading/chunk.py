@@ -1,16 +1,19 @@
 """What every reader takes and gives."""
 
+import gzip
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 CHUNK_ROWS = 50_000
+COMPRESSED = frozenset({".gz", ".zst"})
 
 _SEEMS_A_VALUE = re.compile(r"@|(?:[0-9][^0-9]?){6}")
 
@@ -29,6 +32,23 @@ class Source:
     path: Path
     encoding: str = "utf-8"
     delimiter: str | None = None
+
+    @property
+    def compressed(self) -> bool:
+        return self.path.suffix.lower() in COMPRESSED
+
+    @contextmanager
+    def opened(self) -> "Iterator[tuple[IO[bytes], Callable[[], int]]]":
+        """Its bytes, unpacked, and how many bytes of the file itself were read. Raises OSError, EOFError."""
+        with self.path.open("rb") as raw:
+            if not self.compressed:
+                yield raw, raw.tell
+            elif self.path.suffix.lower() == ".gz":
+                with gzip.open(raw) as unpacked:
+                    yield unpacked, raw.tell  # type: ignore[misc]  # a GzipFile is what TextIOWrapper needs
+            else:
+                with pa.CompressedInputStream(raw, "zstd") as stream:
+                    yield stream, raw.tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,10 @@ class Chunk:
             return pa.array(column, pa.string())
         except UnicodeEncodeError:  # a lone surrogate
             return column
+
+    def moved(self, by: int) -> "Chunk":
+        """The same rows, `by` lines further on."""
+        return Chunk(np.asarray(self.lines, np.int64) + by, self.names, self.columns) if by else self
 
     def after(self, line: int) -> "Chunk | None":
         """The rows behind a line; None where there is none."""

@@ -38,7 +38,7 @@ def read_delimited(source: Source, names: tuple[str, ...], progress: Progress) -
 
 def _chunks(source: Source, names: tuple[str, ...], progress: Progress) -> Iterator[Chunk]:
     file, total = source.path.name, source.path.stat().st_size
-    with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding=codec(source.encoding), newline="") as text:
+    with source.opened() as (raw, read), io.TextIOWrapper(raw, encoding=codec(source.encoding), newline="") as text:
         lines = without_nul(text, file)
         first = first_record(lines, file)
         delimiter = source.delimiter or choose_delimiter(first, names)
@@ -50,7 +50,7 @@ def _chunks(source: Source, names: tuple[str, ...], progress: Progress) -> Itera
         rows = records(reader, len(header[1]), file)
         while batch := list(islice(rows, CHUNK_ROWS)):
             columns = tuple([row[position].strip() for _, row in batch] for position in wanted)
-            progress(raw.tell(), total)
+            progress(read(), total)
             yield Chunk([line for line, _ in batch], names, columns)
 
 
@@ -115,7 +115,10 @@ def codec(encoding: str) -> str:
 def _undecodable_line(source: Source) -> int:
     """The line that cannot be decoded. A second pass: the first one decodes ahead of the line that it is on."""
     try:
-        with source.path.open(encoding=codec(source.encoding), errors="replace", newline="") as text:
+        with (
+            source.opened() as (raw, _),
+            io.TextIOWrapper(raw, encoding=codec(source.encoding), errors="replace", newline="") as text,
+        ):
             return next((number for number, line in enumerate(text, start=1) if _REPLACEMENT in line), 1)
     except UnicodeError:  # UTF-16 without its mark
         return 1

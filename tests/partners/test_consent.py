@@ -8,12 +8,12 @@ from partners.identifiers import DateOrder
 YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
 
 
-@pytest.mark.parametrize("text", ["true", "TRUE", "t", "1", "yes", "Y", "oui", "OUI", " yes "])
+@pytest.mark.parametrize("text", ["true", "TRUE", "t", "1", "yes", "Y", "oui", "OUI", " yes ", "GRANTED", "vrai", "Ja"])
 def test_yes(text: str) -> None:
     assert read_yes_no(text) is True
 
 
-@pytest.mark.parametrize("text", ["false", "F", "0", "no", "N", "non", "Non"])
+@pytest.mark.parametrize("text", ["false", "F", "0", "no", "N", "non", "Non", "DENIED", "FAUX"])
 def test_no(text: str) -> None:
     assert read_yes_no(text) is False
 
@@ -37,6 +37,18 @@ def test_anything_else_is_unknown(text: str) -> None:
         ("01/03/2026", DMY, date(2026, 3, 1)),
         ("01/03/2026", MDY, date(2026, 1, 3)),
         ("1.3.2026 10:00", DMY, date(2026, 3, 1)),
+        ("20260301", DMY, date(2026, 3, 1)),
+        ("1 March 2026", YMD, date(2026, 3, 1)),
+        ("01-Mar-2026", MDY, date(2026, 3, 1)),
+        ("Mar 1, 2026", YMD, date(2026, 3, 1)),
+        ("March 1st 2026", YMD, date(2026, 3, 1)),
+        ("1er mars 2026", YMD, date(2026, 3, 1)),
+        ("15 AOÛT 2026", YMD, date(2026, 8, 15)),
+        ("3 févr. 2026", YMD, date(2026, 2, 3)),
+        ("31 juin 2026", YMD, None),
+        ("1 Marchember 2026", YMD, None),
+        ("1 March 26", YMD, None),
+        ("20261301", YMD, None),
         ("01/03/2026", YMD, None),
         ("31/12/2026", MDY, None),
         ("2026-02-30", YMD, None),

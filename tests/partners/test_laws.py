@@ -34,7 +34,10 @@ def test_the_laws_of_an_audience(
                 folder, [(*person, ok) for person, ok in people], header, table={"consent": {"insights": "ok"}}
             )
         except BadFile:
-            assert not any(ok == "yes" and (good(person[0]) or good(person[1])) for person, ok in people)
+            amounts = [person[3] for person, _ in people]
+            no_numbers = 2 * amounts.count("x") > len(people) - amounts.count("")
+            usable = any(ok == "yes" and (good(person[0]) or good(person[1])) for person, ok in people)
+            assert no_numbers or not usable
             assert list((folder / "out").iterdir()) == []
             return
     report, found = prepared.quality.to_json(), written(prepared)

@@ -19,6 +19,7 @@ region = "FR"
 date_order = "dmy"
 encoding = "windows-1252"
 delimiter = ";"
+decimal = ","
 [keys]
 email = " email "
 person = ["given", "family", "born"]
@@ -50,6 +51,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         date_order=DateOrder.DMY,
         encoding="windows-1252",
         delimiter=";",
+        decimal=",",
         keys=(
             KeyColumns("email", ("email",)),
             KeyColumns("person", ("given", "family", "born")),

@@ -240,7 +240,7 @@ def test_half_a_column_of_hashes_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", ["insights", "expires"])
 def test_an_unreadable_consent_column_is_refused(tmp_path: Path, setting: str) -> None:
     header = ("email", "mobile", "tier", "spend", "ok", "c")
-    people = [(*JANE, "yes", "granted"), (*JOHN, "yes", "granted"), (*JOHN, "yes", "")]
+    people = [(*JANE, "yes", "perhaps"), (*JOHN, "yes", "perhaps"), (*JOHN, "yes", "")]
     consent = {"measurement": "ok", setting: "c"}
     with pytest.raises(BadFile, match="most values of the consent column c are not"):
         run(tmp_path, people, header, table={"consent": consent})

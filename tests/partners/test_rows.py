@@ -58,6 +58,7 @@ def plan(consent: ConsentRule) -> rows.Plan:
         measures=((Measure("m", 0, 9, 0), "m"),),
         consent=consent,
         rules=Rules(EmailProfile.UID2, None, DateOrder.YMD),
+        decimal=".",
         today=NOW.date(),
         schema=audience.schema(replace(MANIFEST, keys=("email",))),
     )

@@ -75,7 +75,7 @@ def rules(match_key: str, setting: str) -> Rules:
         ("phone", "`phone`", 8),
         ("maid", "`maid`", 4),
         ("person", "`person`", 6),
-        ("id", "`id` and `id.<name>`", 2),
+        ("id", "`id` and `id.<name>`", 3),
     ],
 )
 def test_the_tables_of_identifiers(match_key: str, heading: str, examples: int) -> None:
