@@ -68,32 +68,48 @@ class Grants:
     waiting: tuple[Mapping[str, Any], bytes] | None = None
 
 
+def nobody() -> str:
+    """The answer where there is nobody to ask for a passphrase. Raises `BadHome`."""
+    raise BadHome("the keys have a passphrase: set CLEANROOM_PARTNER_PASSPHRASE, or run the command on a terminal")
+
+
 class Home:
     """One partner's folder. Nothing is read before it is asked for."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, ask: keys.Ask) -> None:
+        self.path, self._ask = path, ask
+        self._identity: Identity | None = None
 
     @classmethod
-    def open(cls, path: Path) -> "Home":
-        """The folder, made 0700 where it does not exist. Raises `BadHome` where others on the machine can enter it."""
+    def open(cls, path: Path, ask: keys.Ask = nobody) -> "Home":
+        """The folder, made 0700 where it does not exist. Raises `BadHome` where others on the machine can enter it.
+
+        `ask` is called, once, where the keys have a passphrase.
+        """
         folder = path.expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name == "posix" and folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise BadHome(f"others on this machine can enter {folder}; take their rights away with chmod 700")
-        return cls(folder)
+        return cls(folder, ask)
 
     @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint"
 
-    def create_identity(self) -> Identity:
+    def create_identity(self, passphrase: str | None = None) -> Identity:
         """New keys. Raises `keys.BadKeyFile` where there are some."""
-        return keys.create(self.path / "identity.json")
+        self._identity = keys.create(self.path / "identity.json", passphrase)
+        return self._identity
 
     def identity(self) -> Identity:
         """The keys. Raises `keys.BadKeyFile`."""
-        return keys.load(self.path / "identity.json")
+        if self._identity is None:
+            self._identity = keys.load(self.path / "identity.json", self._ask)
+        return self._identity
+
+    def protect_identity(self, passphrase: str | None) -> None:
+        """Stores the keys under another passphrase, or under none. Raises `keys.BadKeyFile`."""
+        keys.protect(self.path / "identity.json", self.identity(), passphrase)
 
     def room(self) -> PinnedRoom:
         """The room that was joined. Raises `BadHome` before that."""

@@ -5,27 +5,39 @@ Rules:
   never stands for another.
 * Private keys live in one JSON file, 0600, that is created once and never overwritten. A file that others on the
   machine can read is refused, because its keys may be known.
-* Error messages never hold a key.
+* With a passphrase the file holds the same keys sealed: scrypt (RFC 7914) of the passphrase, then ChaCha20-Poly1305
+  (RFC 8439). Who forgets it has lost the keys.
+* Error messages never hold a key or a passphrase.
 """
 
 import hashlib
 import json
 import os
+import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from partners import files
 from partners.protocol import PublicKeys
 from partners.transparency.encoding import decode_base64, encode_base64
 
 VERSION = 1
+SCRYPT = {"n": 2**17, "r": 8, "p": 1}
+"""128 MiB and some tenths of a second for each try."""
+_NONCE_BYTES = 12
+_SEALED_AS = b"cleanroom/keys/v1"
 
+Ask = Callable[[], str]
+"""Asks the person for the passphrase."""
 Label = Literal["manifest/v1", "agreement/v1", "envelope/v1", "grant/v1", "join/v1"]
 """What a signature is for; a new meaning takes a new label."""
 
@@ -69,23 +81,23 @@ def generate() -> Identity:
     return Identity(Ed25519PrivateKey.generate(), X25519PrivateKey.generate())
 
 
-def create(path: Path) -> Identity:
+def create(path: Path, passphrase: str | None = None) -> Identity:
     """New key pairs, stored. Raises `BadKeyFile` where the file exists: keys are never overwritten."""
     identity = generate()
-    document = {
-        "version": VERSION,
-        "signing": encode_base64(identity.signing.private_bytes_raw()),
-        "sealing": encode_base64(identity.sealing.private_bytes_raw()),
-    }
     try:
-        files.write_new(path, json.dumps(document, indent=2).encode() + b"\n", private=True)
+        files.write_new(path, _document(identity, passphrase), private=True)
     except FileExistsError:
         raise BadKeyFile(f"{path.name} exists already and holds keys; move it away to make new ones") from None
     return identity
 
 
-def load(path: Path) -> Identity:
-    """The stored key pairs. Raises `BadKeyFile`."""
+def protect(path: Path, identity: Identity, passphrase: str | None) -> None:
+    """Stores the same keys anew, under another passphrase or under none."""
+    files.write(path, _document(identity, passphrase), private=True)
+
+
+def load(path: Path, ask: Ask) -> Identity:
+    """The stored key pairs; `ask` is called where they have a passphrase. Raises `BadKeyFile`."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -96,14 +108,49 @@ def load(path: Path) -> Identity:
         raise BadKeyFile(f"others on this machine can use {path.name}; take their rights away with chmod 600")
     try:
         document = json.loads(data)
+        if document.keys() == {"version", "scrypt", "sealed"} and document["version"] == VERSION:
+            document = json.loads(_unsealed(document, ask()))
         if document.keys() != {"version", "signing", "sealing"} or document["version"] != VERSION:
             raise ValueError
         return Identity(
             Ed25519PrivateKey.from_private_bytes(decode_base64(document["signing"])),
             X25519PrivateKey.from_private_bytes(decode_base64(document["sealing"])),
         )
-    except (ValueError, TypeError, AttributeError):
+    except InvalidTag:
+        raise BadKeyFile(f"this is not the passphrase of {path.name}") from None
+    except (ValueError, TypeError, AttributeError, KeyError):
         raise BadKeyFile(f"{path.name} is damaged; bring it back from a backup") from None
+
+
+def _document(identity: Identity, passphrase: str | None) -> bytes:
+    document: dict[str, Any] = {
+        "version": VERSION,
+        "signing": encode_base64(identity.signing.private_bytes_raw()),
+        "sealing": encode_base64(identity.sealing.private_bytes_raw()),
+    }
+    if passphrase is not None:
+        salt, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE_BYTES)
+        cipher = ChaCha20Poly1305(_stretched(passphrase, salt, SCRYPT))
+        sealed = cipher.encrypt(nonce, json.dumps(document).encode(), _SEALED_AS)
+        document = {
+            "version": VERSION,
+            "scrypt": {"salt": encode_base64(salt), **SCRYPT},
+            "sealed": encode_base64(nonce + sealed),
+        }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _unsealed(document: dict[str, Any], passphrase: str) -> bytes:
+    stated, sealed = dict(document["scrypt"]), decode_base64(document["sealed"])
+    salt = decode_base64(stated.pop("salt"))
+    if stated != SCRYPT:  # others would be a later version's
+        raise ValueError
+    cipher = ChaCha20Poly1305(_stretched(passphrase, salt, SCRYPT))
+    return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _SEALED_AS)
+
+
+def _stretched(passphrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
+    return Scrypt(salt=salt, length=32, **cost).derive(passphrase.encode())
 
 
 def _labelled(label: Label, payload: bytes) -> bytes:

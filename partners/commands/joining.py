@@ -1,9 +1,19 @@
-"""keygen, join, compare, status."""
+"""keygen, passphrase, join, compare, status."""
 
 import click
 from rich.text import Text
 
-from partners.commands.terminal import Setup, as_json, confirm, console, say, say_json, table, without_asking
+from partners.commands.terminal import (
+    Setup,
+    as_json,
+    confirm,
+    console,
+    new_passphrase,
+    say,
+    say_json,
+    table,
+    without_asking,
+)
 from partners.keys import key_id
 from partners.steps import joining
 from partners.steps.status import status as read_status
@@ -12,8 +22,9 @@ GROUPS_A_ROW = 4
 
 
 @click.command()
+@click.option("--passphrase", is_flag=True, help="Ask for one, which every later command will ask for.")
 @click.pass_obj
-def keygen(setup: Setup) -> None:
+def keygen(setup: Setup, passphrase: bool) -> None:
     """Make this partner's key pairs, once.
 
     \b
@@ -21,9 +32,28 @@ def keygen(setup: Setup) -> None:
       cleanroom-partner keygen
     """
     home = setup.home()
-    identity = home.create_identity()
+    identity = home.create_identity(new_passphrase() if passphrase else None)
     say(f"made key {key_id(identity.public.signing)} in {home.path}")
     say("Back this folder up: nobody else has these keys. Next: `cleanroom-partner join URL CODE`")
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Store the keys without one.")
+@click.pass_obj
+def passphrase(setup: Setup, remove: bool) -> None:
+    """Give the keys a passphrase, another one, or none.
+
+    The keys stay the same. Scripts give it in CLEANROOM_PARTNER_PASSPHRASE. Who forgets it has lost the keys.
+
+    \b
+    Example:
+      cleanroom-partner passphrase
+    """
+    home = setup.home()
+    home.identity()
+    home.protect_identity(None if remove else new_passphrase())
+    say("the keys have no passphrase now" if remove else "the keys are protected by the passphrase")
+    say("Old backups of the folder still open as they did when they were made.")
 
 
 @click.command()
@@ -117,4 +147,4 @@ def status(setup: Setup, as_json: bool) -> None:
     console().print(shown)
 
 
-COMMANDS = (keygen, join, compare, status)
+COMMANDS = (keygen, passphrase, join, compare, status)

@@ -9,6 +9,7 @@ Rules:
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +26,7 @@ from rich.table import Table
 
 from partners.envelopes import BadEnvelope, EnvelopeRefused
 from partners.failure import Failure, plain
-from partners.home import DEFAULT, Home
+from partners.home import DEFAULT, Home, nobody
 from partners.keys import BadKeyFile
 from partners.manifest import BadManifest
 from partners.mapping import BadMap
@@ -56,6 +57,8 @@ KNOWN = (
 """Every error whose text is one line and safe to print."""
 
 FAILED, USAGE, STOPPED = 1, 2, 130
+PASSPHRASE = "CLEANROOM_PARTNER_PASSPHRASE"  # noqa: S105 - the name of a variable
+SHORTEST_PASSPHRASE = 12
 PIPED_WIDTH = 140
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -70,7 +73,7 @@ class Setup:
     transport: Transport | None = None
 
     def home(self) -> Home:
-        return Home.open(self.path)
+        return Home.open(self.path, _passphrase)
 
     @contextmanager
     def room(self) -> Iterator[tuple[Home, Room]]:
@@ -78,6 +81,26 @@ class Setup:
         home = self.home()
         with closing(open_room(home, self.transport)) as room:
             yield home, room
+
+
+def _passphrase() -> str:
+    """That of the environment, or what the person at the terminal types."""
+    stated = os.environ.get(PASSPHRASE)
+    if stated is not None:
+        return stated
+    return click.prompt("Passphrase of the keys", hide_input=True, err=True) if sys.stdin.isatty() else nobody()
+
+
+def new_passphrase() -> str:
+    """One to protect keys with: that of the environment, or one typed twice. Raises `Failure` for a short one."""
+    stated = os.environ.get(PASSPHRASE)
+    if stated is None:
+        if not sys.stdin.isatty():
+            nobody()
+        stated = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    if len(stated) < SHORTEST_PASSPHRASE:
+        raise Failure(f"a passphrase has {SHORTEST_PASSPHRASE} characters or more; take several words")
+    return stated
 
 
 class OneLineErrors(click.Group):

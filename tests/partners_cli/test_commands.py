@@ -12,7 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from partners import keys
 from partners.cli import main
+from partners.commands.terminal import PASSPHRASE
 from tests.partners_cli.conftest import AGREEMENT
 from tests.partners_cli.fake_room import URL, FakeRoom
 from tests.partners_cli.test_audiences import customer_file
@@ -282,3 +284,23 @@ def test_the_folder_comes_from_the_environment_too(tmp_path: Path) -> None:
     environment = {"CLEANROOM_PARTNER_HOME": str(tmp_path / "elsewhere")}
     assert CliRunner().invoke(main, ["keygen"], env=environment).exit_code == 0
     assert (tmp_path / "elsewhere" / "identity.json").is_file()
+
+
+def test_a_passphrase_on_request(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made with the keys or later, changed, taken away; without it nothing is signed; scripts have a variable."""
+    monkeypatch.setitem(keys.SCRYPT, "n", 2**7)
+    monkeypatch.setenv(PASSPHRASE, "short")
+    assert "12 characters or more" in terminal("fresh", "keygen", "--passphrase").stderr
+    monkeypatch.setenv(PASSPHRASE, "correct horse battery")
+    terminal.done("fresh", "keygen", "--passphrase")
+    monkeypatch.delenv(PASSPHRASE)
+    code = terminal.fake.invite("fresh")
+    assert PASSPHRASE in terminal("fresh", "join", URL, code).stderr
+    monkeypatch.setenv(PASSPHRASE, "another horse battery")
+    assert "not the passphrase" in terminal("fresh", "join", URL, code).stderr
+    monkeypatch.setenv(PASSPHRASE, "correct horse battery")
+    terminal.done("fresh", "join", URL, code)
+    terminal.done("fresh", "passphrase", "--remove")
+    monkeypatch.delenv(PASSPHRASE)
+    terminal.done("fresh", "status")
+    assert PASSPHRASE in terminal("fresh", "passphrase").stderr
