@@ -131,6 +131,28 @@ def status(data: Path | None, keys: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@DATA
+@KEYS
+def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
+    """Copies the data folder to the new FOLDER, also while the room serves. The keys are not copied.
+
+    Example: cleanroom backup /backups/2026-03-14 --data /srv/room
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from cleanroom import backup, setup
+
+    room = setup.open_room(_settings(data, keys))
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("copying")
+        made = backup.backup(room, folder, lambda _, done, whole: bars.update(task, completed=done, total=whole))
+    click.echo(f"{made.versions} audiences, {made.leaves} leaves of the log, {made.size / 2**20:,.1f} MiB in {folder}")
+    click.echo("The keys are not in it: keep a copy of log.key and the .rekey files, never of log.state.", err=True)
+
+
+@cli.command()
 def settings() -> None:
     """Lists the settings, which come from the environment.
 

@@ -90,6 +90,15 @@ def expired_uploads(catalog: Catalog, now: int) -> list[str]:
     return [str(row["id"]) for row in rows]
 
 
+def uploads(catalog: Catalog) -> frozenset[str]:
+    """Every upload that is under way or waits for its check."""
+    rows = catalog.all(
+        "select id from uploads where id not in (select upload from versions where upload is not null)"
+        " union select upload from versions where state in ('received', 'checking') and upload is not null"
+    )
+    return frozenset(str(row["id"]) for row in rows)
+
+
 def forget_upload(connection: sqlite3.Connection, identifier: str) -> None:
     """Removes an upload within a transaction; its bytes are the caller's."""
     connection.execute("delete from uploads where id = ?", (identifier,))
