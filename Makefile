@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Makes .venv with the room, the partner's commands and what the tests need
 
@@ -26,10 +26,17 @@ test: install ## Runs the checks and the tests (under five minutes on two cores)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-bench: install ## Prints the benchmarks, ratio first (long; best on an idle machine)
-	$(BIN)/python -m benchmarks.prepare
-	$(BIN)/python -m benchmarks.engine
-	$(BIN)/python -m benchmarks.http
+attack: install ## Fights every attack and prints the table (minutes)
+	$(BIN)/python -m tests.attacks
+
+attack-long: install ## The same with 10,000 trials each, into docs/attacks.md (hours)
+	$(BIN)/python -m tests.attacks --worlds 50 --write docs/attacks.md
+
+soak: install ## Draws all that the sampling tests can: 200,000 worlds, 10^6 draws, 20,000 tables (about ten minutes)
+	SOAK=20 $(BIN)/python -m pytest tests/policies/test_sensitivity.py tests/policies/test_disclose_threshold.py tests/room/test_noise_law.py
+
+bench: install ## Prints the benchmarks in one table, ratio first (a quarter of an hour); FULL=1 goes to 10 million people
+	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 format: install ## Formats the code
 	$(BIN)/ruff check --fix
@@ -42,4 +49,4 @@ constraints: install ## Pins the newest versions of everything in constraints.tx
 clean: ## Removes .venv and what the tools left
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 
-.PHONY: help install demo test bench format constraints clean
+.PHONY: help install demo test attack attack-long soak bench format constraints clean

@@ -2,16 +2,14 @@
 
     python -m benchmarks.http [--seconds 10] [--people 100000] [--json FILE]
 
-Every question differs from every other one, so each is decided, measured, noised, charged, logged and published with
-durable commits before it is answered. Free repeats have a row of their own. The constant comes from the same gunicorn
-settings, so the ratio is what the room adds. Clients and server share this machine's cores.
+Rules: every question differs from every other one, so each is decided, measured, noised, charged, logged and published
+with durable commits before it is answered. Free repeats have a row of their own. The constant comes from the same
+gunicorn settings, so the ratio is what the room adds. Clients and server share this machine's cores.
 """
 
-import argparse
 import csv
 import json
 import os
-import platform
 import random
 import socket
 import statistics
@@ -24,9 +22,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from benchmarks import common, table
+from benchmarks.common import Options
+from benchmarks.memory import Peaks, Watch
+from benchmarks.table import Cost, Row, Side
 from cleanroom.rehearsal import scenario
 from cleanroom.rehearsal.run import play
 from cleanroom.rehearsal.server import running
@@ -64,11 +67,12 @@ app = Flask(__name__)
 def constant():
     return {"answer": 42}
 """
+WORKS = {"never asked": "new question over HTTP", "free repeat": "free repeat over HTTP"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What `clients` clients saw: questions per second, milliseconds, errors."""
+class Load:
+    """What `clients` clients saw: requests per second, milliseconds, errors."""
 
     what: str
     clients: int
@@ -78,59 +82,42 @@ class Row:
     errors: int
 
 
-def load(what: str, clients: int, seconds: float, ask: Callable[[httpx.Client], bool], url: str) -> Row:
-    """Lets `clients` threads ask one question after the other for `seconds`."""
-    took: list[float] = []
-    errors = 0
-    lock, until = threading.Lock(), time.monotonic() + seconds
-
-    def work() -> None:
-        nonlocal errors
-        with httpx.Client(base_url=url, timeout=60.0) as client:
-            while time.monotonic() < until:
-                began = time.perf_counter()
-                good = ask(client)
-                spent = time.perf_counter() - began
-                with lock:
-                    took.append(spent)
-                    errors += not good
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    cuts = statistics.quantiles(took, n=20)
-    rate = len(took) / (time.monotonic() - began)
-    return Row(what, clients, rate, 1000 * cuts[9], 1000 * cuts[18], errors)
+def main() -> None:
+    parser = common.parser(__doc__, people="100000")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        table.finish([measured(Path(folder), common.options(arguments, Path(folder)))], arguments.json)
 
 
-@contextmanager
-def constant(folder: Path) -> Iterator[str]:
-    """The same server, answering a constant."""
-    (folder / "constant_app.py").write_text(CONSTANT, encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--workers", "2"]
-        command += [
-            "--threads",
-            str(THREADS),
-            "--worker-class",
-            "gthread",
-            "--log-level",
-            "warning",
-            "constant_app:app",
-        ]
-        server = subprocess.Popen(command, cwd=folder, pass_fds=(listener.fileno(),))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.terminate()
-            server.wait(20)
+def measured(folder: Path, options: Options, clients: tuple[int, ...] = CLIENTS) -> table.Part:
+    """The smallest of the sizes: what grows with people is the engine's, and measured there."""
+
+    def measure() -> tuple[list[Row], list[Cost], dict[str, Any]]:
+        size = min(options.people)
+        loads, peaks = _loads(folder, size, options.seconds, clients)
+        rows = [_row(name, size, number, loads, peaks) for number in clients for name in WORKS]
+        return rows, [], {"loads": [asdict(load) for load in loads], "memory": dict(peaks)}
+
+    return table.part("http", measure)
 
 
-def measure(folder: Path, people: int, seconds: float) -> list[Row]:
-    """Every row, side by side."""
+def _row(name: str, size: int, clients: int, loads: list[Load], peaks: Peaks) -> Row:
+    """The medians of one kind of request at one number of clients; rate and p95 in words."""
+    mine, constant = (
+        next(load for load in loads if load.what == each and load.clients == clients) for each in (name, "constant")
+    )
+    what = f"{WORKS[name]}, {clients} client{'s' * (clients > 1)}, p50 ({_rest(mine)})"
+    ours, theirs = Side((mine.p50,), peaks.get("room")), Side((constant.p50,), peaks.get("constant"))
+    return Row(what, size, "ms", ours, f"a constant, same server ({_rest(constant)})", "–", theirs)
+
+
+def _rest(load: Load) -> str:
+    errors = f", {load.errors} errors" if load.errors else ""
+    return f"{load.per_second:.3g}/s, p95 {load.p95:.0f} ms{errors}"
+
+
+def _loads(folder: Path, people: int, seconds: float, clients: tuple[int, ...]) -> tuple[list[Load], Peaks]:
+    """Every load, side by side, and the peak memory of both servers."""
     draw = random.Random(7)  # noqa: S311 - made-up people and questions
     for name, start in (("one", 0), ("two", people // 2)):
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -162,41 +149,68 @@ def measure(folder: Path, people: int, seconds: float) -> list[Row]:
         def nothing(client: httpx.Client) -> bool:
             return client.post(f"{url}/v1/constant", json={}).status_code == 200
 
-        rows = []
-        for clients in CLIENTS:
-            rows.append(load("constant", clients, seconds, nothing, room.url))
-            rows.append(load("never asked", clients, seconds, never_asked, room.url))
-            rows.append(load("free repeat", clients, seconds, again, room.url))
-        opened.close()
-    return rows
+        watch = Watch(os.getpid(), _role)
+        loads = []
+        try:
+            for number in clients:
+                loads.append(load("constant", number, seconds, nothing, room.url))
+                loads.append(load("never asked", number, seconds, never_asked, room.url))
+                loads.append(load("free repeat", number, seconds, again, room.url))
+        finally:
+            peaks = watch.stop()
+            opened.close()
+    return loads, peaks
 
 
-def main() -> None:
-    """Prints the table; `--json` writes it with the machine's description."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--people", type=int, default=100_000)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cleanroom-bench-") as folder:
-        rows = measure(Path(folder), arguments.people, arguments.seconds)
-    constants = {row.clients: row.p50 for row in rows if row.what == "constant"}
-    print(f"{'':12} {'clients':>7} {'× constant':>10} {'per second':>10} {'p50 ms':>8} {'p95 ms':>8} {'errors':>6}")
-    for row in rows:
-        ratio = row.p50 / constants[row.clients]
-        print(
-            f"{row.what:12} {row.clients:>7} {ratio:>10.1f} {row.per_second:>10.1f}"
-            f" {row.p50:>8.1f} {row.p95:>8.1f} {row.errors:>6}"
-        )
-    if arguments.json:
-        machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
-        found = {
-            "machine": machine,
-            "load": os.getloadavg()[0],
-            "people": arguments.people,
-            "rows": list(map(asdict, rows)),
-        }
-        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+def _role(command: str) -> str:
+    """Whose process it is, by its command line."""
+    if "constant_app" in command:
+        return "constant"
+    return "room" if "gunicorn" in command or "cleanroom serve" in command or "cleanroom.jobs" in command else "clients"
+
+
+def load(what: str, clients: int, seconds: float, ask: Callable[[httpx.Client], bool], url: str) -> Load:
+    """Lets `clients` threads ask one question after the other for `seconds`."""
+    took: list[float] = []
+    errors = 0
+    lock, until = threading.Lock(), time.monotonic() + seconds
+
+    def work() -> None:
+        nonlocal errors
+        with httpx.Client(base_url=url, timeout=60.0) as client:
+            while True:
+                began = time.perf_counter()
+                good = ask(client)
+                spent = time.perf_counter() - began
+                with lock:
+                    took.append(spent)
+                    errors += not good
+                if time.monotonic() >= until:
+                    return
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cuts = statistics.quantiles(took * 2 if len(took) == 1 else took, n=20)
+    return Load(what, clients, len(took) / (time.monotonic() - began), 1000 * cuts[9], 1000 * cuts[18], errors)
+
+
+@contextmanager
+def constant(folder: Path) -> Iterator[str]:
+    """The same server, answering a constant."""
+    (folder / "constant_app.py").write_text(CONSTANT, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--workers", "2"]
+        command += ["--threads", str(THREADS), "--worker-class", "gthread", "--log-level", "warning"]
+        server = subprocess.Popen([*command, "constant_app:app"], cwd=folder, pass_fds=(listener.fileno(),))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 if __name__ == "__main__":
