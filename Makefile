@@ -45,6 +45,8 @@ format: install ## Formats the code
 constraints: install ## Pins the newest versions of everything in constraints.txt (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --no-header --no-annotate \
 		--no-emit-index-url --extra room --extra dev pyproject.toml --output-file constraints.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--extra room --constraint constraints.txt pyproject.toml --output-file deploy/requirements.txt
 
 clean: ## Removes .venv and what the tools left
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
