@@ -29,7 +29,7 @@ test: install ## Runs the checks and the tests (under five minutes on two cores)
 attack: install ## Fights every attack and prints the table (minutes)
 	$(BIN)/python -m tests.attacks
 
-attack-long: install ## The same with 10,000 trials each, into docs/attacks.md (hours)
+attack-long: install ## The same with 10,000 trials each, into docs/attacks.md (an hour or more)
 	$(BIN)/python -m tests.attacks --worlds 50 --write docs/attacks.md
 
 soak: install ## Draws all that the sampling tests can: 200,000 worlds, 10^6 draws, 20,000 tables (about ten minutes)

@@ -4,6 +4,7 @@ Rules: `create_app` is all there is to call; `wsgi.py` does nothing else. Every 
 every answer has the headers below. Nothing here reads the environment but `settings.read`.
 """
 
+import errno
 import sqlite3
 
 from flask import Flask, Response, request
@@ -11,9 +12,21 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from cleanroom import __version__
-from cleanroom.api import audiences, collaborations, context, ledger, openapi, problems, public, reports, uploads
+from cleanroom.api import (
+    audiences,
+    collaborations,
+    context,
+    ledger,
+    openapi,
+    problems,
+    public,
+    reports,
+    uploads,
+    withdrawals,
+)
 from cleanroom.api.problems import Problem
 from cleanroom.audit.log import LogDamaged
+from cleanroom.audit.publisher import LogUnavailable
 from cleanroom.audit.signer import SignerRefused
 from cleanroom.room import Room
 from cleanroom.settings import read
@@ -53,14 +66,14 @@ def create_app(room: Room | None = None) -> Flask:
     )
     context.bind(app, room or open_room(read()))
     api = _Api(app)
-    for module in (public, collaborations, uploads, audiences, reports, ledger):
+    for module in (public, collaborations, uploads, audiences, withdrawals, reports, ledger):
         api.register_blueprint(module.blueprint)
     openapi.register(app, api)
     app.register_blueprint(pages.blueprint)
     app.register_error_handler(HTTPException, problems.handle)
     app.register_error_handler(SignerRefused, _log_unavailable)
     app.register_error_handler(LogDamaged, _log_unavailable)
-    app.register_error_handler(OSError, _log_unavailable)
+    app.register_error_handler(OSError, _disk_failed)
     app.register_error_handler(sqlite3.OperationalError, _catalog_failed)
     app.before_request(_bound_json)
     app.after_request(_headers)
@@ -74,15 +87,27 @@ def _bound_json() -> None:
 
 
 def _log_unavailable(_: Exception) -> Response:
-    """Fail closed: what cannot be stored and logged is not answered."""
+    """Fail closed: what cannot be logged is not answered."""
     return problems.render(Problem.LOG, Problem.LOG.title)
 
 
+def _disk_failed(error: OSError) -> Response:
+    """Fail closed, and true to the cause: a full disk, the log's files, or any other file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        problem = Problem.DISK_FULL
+    else:
+        problem = Problem.LOG if isinstance(error, LogUnavailable) else Problem.DISK
+    return problems.render(problem, problem.title)
+
+
 def _catalog_failed(error: sqlite3.OperationalError) -> Response:
-    """A lock that was not free in time is told apart from a catalog that cannot be written."""
-    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return problems.render(Problem.BUSY, Problem.BUSY.title)
-    return _log_unavailable(error)
+    """A lock that was not free in time is told apart from a full disk, and from a catalog that cannot be written."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        problem = Problem.BUSY
+    else:
+        problem = Problem.DISK_FULL if code == sqlite3.SQLITE_FULL else Problem.DISK
+    return problems.render(problem, problem.title)
 
 
 def _headers(response: Response) -> Response:

@@ -8,6 +8,7 @@ Rules.
 * A release stands under (canonical question, versions, UTC day, terms): asked again that day, however it is written
   and whoever asks, it is the same release, free.
 * What was measured counts only if the facts it was measured on still hold in the transaction; else it is decided again.
+  Who has withdrawn is one of these facts, and no part of a release's name: neither price nor bytes tell of it.
 """
 
 import hashlib
@@ -20,14 +21,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from cleanroom import __version__, noise
+from cleanroom import __version__, noise, withdrawals
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, reports, versions
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.partners import Partner
 from cleanroom.catalog.reports import Report
-from cleanroom.engine.interface import NotPublished
+from cleanroom.engine.interface import Absent, NotPublished
 from cleanroom.engine.sealed import Sealed, open_sealed
 from cleanroom.reports import plan
 from cleanroom.room import Room
@@ -62,11 +63,15 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The public facts that a decision rests on, beside the request itself. Equal facts, equal decision."""
+    """The public facts that a decision rests on, beside the request itself. Equal facts, equal decision.
+
+    `absent`, the withdrawn rows, is not public: only measuring reads it.
+    """
 
     collaboration: Collaboration
     versions: Mapping[AudienceRef, str]
     day: date
+    absent: Absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def _ask(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Part
         asked = _considered(_facts(room, catalog, collaboration, asker), asker, request)
         try:
             prepared = _prepare(room, catalog, asked)
-        except NotPublished:  # retired in between
+        except NotPublished:  # retired in between, or other rows withdrawn
             continue
         with catalog.transaction() as connection:
             if _facts(room, catalog, collaboration, asker) != asked.facts:
@@ -131,12 +136,12 @@ def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Pa
     found = collaborations.find(catalog, collaboration.id, asker.name)
     if found is None:
         raise Unsettled("the collaboration ended for the asker while the question was read")
-    return _Facts(found, versions.published(catalog, found.id), room.today)
+    return _Facts(found, versions.published(catalog, found.id), room.today, withdrawals.absent(catalog, found.id))
 
 
 def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:
     agreement = facts.collaboration.agreement
-    asked = plan.questions(request)
+    asked = plan.questions(request, agreement)
     refused = _refused(facts, agreement, asker, request, asked)
     return _Asked(
         facts=facts,
@@ -195,7 +200,7 @@ def _prepare(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Release]:
             asked.agreement,
             each,
             price,
-            room.engine.measure(each, asked.agreement, asked.facts.versions, asked.facts.day, {}),
+            room.engine.measure(each, asked.agreement, asked.facts.versions, asked.facts.day, asked.facts.absent),
         )
         for each, price, key in missing
     }

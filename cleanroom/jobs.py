@@ -1,5 +1,7 @@
 """Background work: each received version is checked, published, and recorded. `python -m cleanroom.jobs` is the worker.
 
+It also works ahead for questions, overwrites erased rows, and commits to each day's withdrawals when the day has ended.
+
 Rules: the catalog is the queue and the truth. One worker at a time holds the lock. A version whose work was cut off
 starts again; nothing is visible before the transaction that says `published`, together with its leaf. The uploaded
 file, which still has the partners' tokens, is removed once it is decided.
@@ -19,18 +21,21 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from cleanroom import setup
+from cleanroom import setup, withdrawals
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, versions
+from cleanroom.catalog import withdrawals as withdrawn
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.versions import State, Version
-from cleanroom.engine import rekey
+from cleanroom.commitments import commit_days
 from cleanroom.engine.columns import Damaged
-from cleanroom.engine.interface import NotPublished, Staged
+from cleanroom.engine.interface import Absent, NotPublished, Staged
 from cleanroom.engine.rekey import NoKey
+from cleanroom.erasure import erase_waiting
 from cleanroom.intake import incoming
 from cleanroom.intake.check import Accepted, Expected, check
 from cleanroom.intake.rejection import Rejected, Rejection
+from cleanroom.rekeying import rekey_key
 from cleanroom.room import Room
 from cleanroom.serving import watch_serve
 from cleanroom.settings import read
@@ -39,6 +44,7 @@ from policies.question import AudienceRef
 
 IDLE_SECONDS = 0.2
 SWEEP_SECONDS = 60.0
+NOBODY: Absent = {}
 
 
 def work(room: Room, stopping: threading.Event) -> None:
@@ -48,13 +54,16 @@ def work(room: Room, stopping: threading.Event) -> None:
         _tidy(room, catalog)
         swept, prepared = float("-inf"), None
         while not stopping.is_set():
-            if prepared != room.today:
-                prepared = room.today
+            commit_days(room, catalog)
+            if prepared != (now := (room.today, withdrawn.latest(catalog))):
+                prepared = now
                 _prepare_all(room, catalog)
             if time.monotonic() - swept >= SWEEP_SECONDS:
                 _sweep(room, catalog)
                 swept = time.monotonic()
             remove_retired(room, catalog)
+            if erase_waiting(room, catalog):
+                prepared = None
             if not run_next(room, catalog):
                 stopping.wait(IDLE_SECONDS)
 
@@ -95,6 +104,7 @@ def remove_retired(room: Room, catalog: Catalog) -> None:
         room.engine.retire(version.id)
         with catalog.transaction() as connection:
             versions.removed(connection, version.id)
+            withdrawn.forget_gone(connection, version.id)
 
 
 def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejected:
@@ -112,7 +122,7 @@ def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejecte
     signed = SignedManifest(Manifest.from_json(json.loads(version.manifest)), version.signature)
     expected = Expected(agreement, version.ref, party.signing_key, collaboration.epoch, maker[1], room.today)
     try:
-        key = _rekey_key(room, catalog, version)
+        key = rekey_key(room, catalog, version.collaboration, version.epoch)
     except NoKey as problem:
         return Rejected(Rejection.ROOM_KEY, str(problem))
     return check(file, signed, expected, key, _staging(room, version))
@@ -122,14 +132,28 @@ def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted)
     published = versions.published(catalog, version.collaboration)
     against = tuple(sorted(other for ref, other in published.items() if ref != version.ref))
     room.engine.publish(Staged(version.id, accepted.folder, against), partial(_tell, catalog, version))
-    _prepare(room, catalog, version, {**published, version.ref: version.id})
+    while not _commit_publication(room, catalog, version, {**published, version.ref: version.id}):
+        pass  # somebody withdrew meanwhile
+    remove_retired(room, catalog)
+
+
+def _commit_publication(room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str]) -> bool:
+    """Makes a version visible without the rows that are withdrawn; False where a withdrawal came in between."""
+    serial, change = withdrawals.publishing(room, catalog, version)
+    try:
+        _prepare(room, catalog, version, published, withdrawals.in_memory(change.gone))
+    except NotPublished:  # what was withdrawn of another version changed before it was read
+        return False
     with catalog.transaction() as connection:
+        if withdrawals.serial(catalog, version) != serial:
+            return False
+        withdrawals.keep(catalog, withdrawals.holder_of(version), change)
         retired = versions.retire_older(connection, version)
         details = {**_named(version), "retired": retired}
         leaf = room.record(connection, EventKind.AUDIENCE_PUBLISH, version.collaboration, None, details)
         versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")
-    remove_retired(room, catalog)
+    return True
 
 
 def _tell(catalog: Catalog, version: Version, percent: int) -> None:
@@ -138,11 +162,17 @@ def _tell(catalog: Catalog, version: Version, percent: int) -> None:
         versions.move(connection, version.id, State.CHECKING, progress=min(percent, 99))
 
 
-def _prepare(room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str]) -> None:
-    """Lets the engine work ahead for today's questions of a version's collaboration, `published` being its versions."""
+def _prepare(
+    room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str], more: Absent = NOBODY
+) -> None:
+    """Lets the engine work ahead for today's questions of a version's collaboration, `published` being its versions.
+
+    `more`: rows that are absent from now on, besides those that are stored.
+    """
     collaboration = collaborations.find(catalog, version.collaboration, version.owner)
     assert collaboration is not None, "a version belongs to a party of its collaboration"
-    room.engine.prepare(collaboration.agreement, published, room.today, {})
+    absent = {**withdrawals.absent(catalog, collaboration.id), **more}
+    room.engine.prepare(collaboration.agreement, published, room.today, absent)
 
 
 def _prepare_all(room: Room, catalog: Catalog) -> None:
@@ -193,18 +223,6 @@ def _named(version: Version) -> dict[str, object]:
 
 def _staging(room: Room, version: Version) -> Path:
     return room.settings.incoming / f"{version.id}.staged"
-
-
-def _rekey_key(room: Room, catalog: Catalog, version: Version) -> bytes:
-    """The room-held key of the collaboration and epoch, made with its first version. Raises `NoKey`.
-
-    Once something is stored under it, another key would silently match nobody: a lost one is never replaced.
-    """
-    place = (room.settings.keys, version.collaboration, version.epoch)
-    if not versions.stored(catalog, version.collaboration, version.epoch):
-        with contextlib.suppress(FileExistsError):
-            return rekey.create(*place)
-    return rekey.load(*place)
 
 
 @contextlib.contextmanager

@@ -8,12 +8,14 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from partners import presets
 from partners.failure import plain
 from partners.words import epsilon
+from policies import rates, terms
 from policies.agreement import Agreement, Audience, Measure
-from policies.terms import MICRO, InForce, Mode, Terms
+from policies.explanations import BASE, stated_by
+from policies.terms import MICRO, Figures, InForce, Mode, Terms
 
-FLOOR, BASE = "the room's floor", "all together"
 SHOWN_VALUES = 12
 
 DIFFERENCING = (
@@ -24,7 +26,10 @@ DIFFERENCING = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One term in force: its name, its value and its meaning in plain words, and whose term it is."""
+    """One term in force: its name, its value and its meaning in plain words, and whose term it is.
+
+    Terms for all that are at least as strict as a preset name it.
+    """
 
     term: str
     value: str
@@ -93,20 +98,17 @@ def _guessing(force: InForce) -> str:
 
 def _lines(agreement: Agreement) -> Iterator[Line]:
     force = agreement.terms
-    stated = ((FLOOR, agreement.floor), (BASE, agreement.base), *((p.name, p.terms) for p in agreement.parties))
+    kept = [name for name in presets.NAMES[1:] if not terms.looser(agreement.base, presets.load(name).terms)]
+    base = f"{BASE} (preset {', '.join(kept)})" if kept else BASE
     private = force.mode is Mode.PRIVATE
     for field in fields(Terms):
         name = field.name
         if (name == "rounding" and private) or (name.startswith("epsilon") and not private):
             continue  # without effect in this mode
+        if (name, getattr(force, name)) in (("figures", Figures.ALL), ("minimum_audience", None)):
+            continue  # nothing is asked for
         value, meaning = _words(name, force)
-        yield Line(name, value, meaning, _sources(name, getattr(force, name), stated))
-
-
-def _sources(name: str, in_force: object, stated: tuple[tuple[str, Terms], ...]) -> tuple[str, ...]:
-    """Those who state the value in force; for sets that only together give it, everybody who states one."""
-    exact = tuple(source for source, terms in stated if getattr(terms, name) == in_force and in_force is not None)
-    return exact or tuple(source for source, terms in stated if getattr(terms, name) is not None)
+        yield Line(name, value, meaning, tuple(base if each == BASE else each for each in stated_by(name, agreement)))
 
 
 def _words(name: str, force: InForce) -> tuple[str, str]:
@@ -138,6 +140,12 @@ def _words(name: str, force: InForce) -> tuple[str, str]:
             if force.columns is None:
                 return "all", "every column of the audiences may be asked about"
             return _set(map(plain, force.columns)), "the columns that may be asked about"
+        case "figures":
+            cap = f"and no higher than “at least {rates.CAP}”"
+            return "match rates", f"only match rates of overlaps leave the room, in whole percents, {cap}"
+        case "minimum_audience":
+            people = f"at least {force.minimum_audience} people"
+            return str(force.minimum_audience), f"a report on a whole audience shows only for audiences of {people}"
         case "retention_days":
             return f"{force.retention_days} days", "the room keeps an uploaded version no longer"
     raise AssertionError("every term has its words")

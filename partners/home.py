@@ -4,6 +4,7 @@
     room.json           the room, pinned at `join`          checkpoint   the largest one that the room showed
     confirmed.json      keys compared with other partners   grants.json  the last grant, and one without an answer
     collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json
+                        withdrawals/ (see `suppression.py`)
 
 Rules: the folder is 0700 and every file in it 0600 from the moment it exists; nothing is ever half-written. A confirmed
 key holds only for exactly these keys: when the room shows others, the partner counts as not confirmed.
@@ -23,6 +24,7 @@ from partners.failure import Failure
 from partners.fields import OddAnswer
 from partners.keys import Identity
 from partners.protocol import PublicKeys
+from partners.suppression import Suppressions
 from partners.terms_file import read_toml, terms_from_table
 from partners.transparency.encoding import decode_base64, encode_base64
 from partners.transparency.note import NoteError, VerifierKey
@@ -212,6 +214,10 @@ class Home:
 
     def forget_upload(self, collaboration: str, sha256: str) -> None:
         (self.path / self._upload(collaboration, sha256)).unlink(missing_ok=True)
+
+    def suppressions(self, collaboration: str) -> Suppressions:
+        """What was withdrawn, reinstated and erased in a collaboration."""
+        return Suppressions(self._made(collaboration) / "withdrawals")
 
     def grants(self) -> Grants:
         found = self._read("grants.json", {"last": 0, "waiting": None})

@@ -38,7 +38,7 @@ _SEALED_AS = b"cleanroom/keys/v1"
 
 Ask = Callable[[], str]
 """Asks the person for the passphrase."""
-Label = Literal["manifest/v1", "agreement/v1", "envelope/v1", "grant/v1", "join/v1"]
+Label = Literal["manifest/v1", "agreement/v1", "envelope/v1", "grant/v1", "join/v1", "withdrawal/v1"]
 """What a signature is for; a new meaning takes a new label."""
 
 

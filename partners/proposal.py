@@ -9,8 +9,9 @@
     epsilon_per_report = 0.25           name = "tasty"            [audience.measures]
     epsilon_total = 5.0                                           spend = { lower = 0, upper = 500 }
 
-Rules: what the file leaves open of `[collaboration]`'s terms comes from `policies.terms.DEFAULTS`; unknown names are
-refused, never ignored; bounds of a measure are written in its own unit and kept in whole units of 10^-decimals.
+Rules: what the file leaves open of `[collaboration]`'s terms comes from `policies.terms.DEFAULTS`, or from the preset
+that it names (`preset = "pair"`), whose terms it may only tighten; unknown names are refused, never ignored; bounds of
+a measure are written in its own unit and kept in whole units of 10^-decimals.
 """
 
 import secrets
@@ -19,6 +20,7 @@ from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
+from partners import presets
 from partners.failure import Failure, plain
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
 from partners.terms_file import NAMES, terms_from_table
@@ -43,7 +45,7 @@ def read_proposal(table: Mapping[str, Any], floor: Terms, keys_of: Callable[[str
     """
     _only(table, ("collaboration", "partner", "audience"), "the agreement file")
     head = _table(table.get("collaboration"), "[collaboration]")
-    _only(head, ("name", "match_keys", "email_profile", *NAMES), "[collaboration]")
+    _only(head, ("name", "match_keys", "email_profile", "preset", *NAMES), "[collaboration]")
     name = _name(head.get("name"), "[collaboration] name")
     if len(name) > _MAX_NAME:
         raise BadProposal(f"[collaboration] name has more than {_MAX_NAME} characters; shorten it")
@@ -57,7 +59,7 @@ def read_proposal(table: Mapping[str, Any], floor: Terms, keys_of: Callable[[str
         email_profile=_text(head.get("email_profile", agreement.EMAIL_PROFILES[0]), "[collaboration] email_profile"),
         parties=parties,
         audiences=tuple(_audience(item) for item in _tables(table.get("audience"), "[[audience]]")),
-        base=_filled(base),
+        base=presets.under(head["preset"], base) if "preset" in head else _filled(base),
         floor=floor,
     )
     return checked(proposed)

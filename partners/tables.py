@@ -19,6 +19,7 @@ from rich.text import Text
 from partners import explain, words
 from partners.failure import plain
 from partners.reports import Figure, Report, read_report
+from policies import explanations, rates
 from policies.cells import Value
 from policies.decision import RULES, Reason
 from policies.question import where_to_json
@@ -90,8 +91,10 @@ def notes(report: Report) -> tuple[str, ...]:
     if not report.released:
         lines.append(f"Refused: {plain(report.explanation or _rule(report.reason))}")
     if any(figure.withheld for figure in report.figures):
-        lines.append("withheld: too small, empty or unknown; nobody is told which. Ask by fewer attributes.")
-    if any(figure.at_least for figure in report.figures):
+        lines.append(f"withheld: {explanations.WITHHELD}. Ask by fewer attributes.")
+    if any(figure.at_least and figure.measure == rates.MEASURE for figure in report.figures):
+        lines.append(f"at least {rates.CAP}: above that, match rates are not told apart.")
+    elif any(figure.at_least for figure in report.figures):
         lines.append("at least: what is withheld is left out, so the true figure may be larger.")
     if report.released and report.mode is Mode.PRIVATE:
         lines.append("±: the true figure is no further away in 95 of 100 cases.")

@@ -113,6 +113,11 @@ class Agreement:
         audience = self.audience(column.audience)
         return audience.attribute(column.column) if audience else None
 
+    def domain(self, column: ColumnRef) -> tuple[str, ...] | None:
+        """Every value that a row can have in an attribute; None where the agreement has no such attribute."""
+        attribute = self.attribute(column)
+        return attribute.domain if attribute else None
+
     def measure(self, column: ColumnRef) -> Measure | None:
         audience = self.audience(column.audience)
         return audience.measure(column.column) if audience else None

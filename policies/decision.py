@@ -32,12 +32,15 @@ RULES: dict[Reason, str] = {
     Reason.NOT_OPEN: "The agreement is open once every partner has signed it. Sign it, or wait for the others.",
     Reason.KIND: "This kind of report is not in everybody's terms. Ask for a kind that the agreement lists.",
     Reason.PURPOSE: "This purpose is not in everybody's terms. Ask with a purpose that the agreement lists.",
-    Reason.AUDIENCE: "The question names an audience that is not in the agreement.",
-    Reason.COLUMN: "The question names a column, or a value of one, that is not in everybody's terms.",
-    Reason.OWN_MEASURE: "A requester cannot sum a measure that it supplied itself: chosen amounts spell out who is in.",
+    Reason.AUDIENCE: "The question names an audience that is not in the agreement. Ask about audiences that it lists.",
+    Reason.COLUMN: "The question names a column, or a value of one, that is not in everybody's terms. Ask about"
+    " columns and values that the agreement lists.",
+    Reason.OWN_MEASURE: "A requester cannot sum a measure that it supplied itself: chosen amounts spell out who is in."
+    " Let another partner ask.",
     Reason.UNMATCHED_SUM: "In threshold mode a sum over another audience's measure needs `where` to demand the match:"
     " people without the amount would hide how few have one. Add the match to `where`.",
-    Reason.NO_COMMON_KEY: "Two audiences of the question have no match key in common, so nobody could be matched.",
+    Reason.NO_COMMON_KEY: "Two audiences of the question have no match key in common, so nobody could be matched."
+    " Ask about audiences that share one.",
     Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
     Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",

@@ -8,6 +8,8 @@ Rules.
   cells and is marked `at_least` where something is withheld, so nothing can be subtracted within a release.
 * A sum shows only where its count shows. A mean is sum / count of the same release, and never a bound. Where something
   is withheld, the total of a measure that can be negative would bound nothing: it is withheld too.
+* Where the terms ask for a minimum audience, nothing of a release on a whole audience shows unless its total reaches
+  it, in private mode by the same margin. Where only match rates may leave the room, a release has nothing else.
 * Integers until the figure is written; Decimal then; never a float. Withheld figures all look the same.
 """
 
@@ -22,6 +24,8 @@ from policies.cells import Cell, Value, cells
 from policies.decision import Figure, Release
 from policies.margins import margin95, minimum_size_margin
 from policies.question import ColumnRef, Question, by_key
+from policies.rates import only_rates
+from policies.terms import Figures as Which
 
 Label = tuple[tuple[str, Value], ...]
 MEAN_PLACES = Decimal("0.000001")
@@ -59,7 +63,7 @@ def private(question: Question, agreement: Agreement, measured: Measured, noise:
             for measure in question.sum
         ]
         figures += _figures(by, people if shown else None, margin95(scales.counts, len(members)), totals, agreement)
-    return Release(tuple(figures))
+    return _within_terms(question, agreement, figures, minimum_size_margin(scales.counts, len(counts)))
 
 
 def threshold(question: Question, agreement: Agreement, measured: Measured) -> Release:
@@ -79,7 +83,17 @@ def threshold(question: Question, agreement: Agreement, measured: Measured) -> R
         people = sum(counts[row] for row in visible) if visible else None
         totals = [_Sum(measure, sum(sums[measure][row] for row in visible), 0) for measure in question.sum]
         figures += _figures(by, people, 0, totals, agreement, at_least=len(visible) < len(members))
-    return Release(tuple(figures))
+    return _within_terms(question, agreement, figures, 0)
+
+
+def _within_terms(question: Question, agreement: Agreement, figures: list[Figure], margin: int) -> Release:
+    """What of these figures the terms let out of the room. `margin`: by how much a total must exceed the minimum."""
+    terms = agreement.terms
+    if terms.minimum_audience is not None and question.where is None:
+        everybody = next(figure.value for figure in figures if not figure.by and figure.measure == "people")
+        if everybody is None or everybody < terms.minimum_audience + margin:
+            figures = [Figure(figure.by, figure.measure, None, None) for figure in figures]
+    return Release(tuple(only_rates(question, figures) if terms.figures is Which.MATCH_RATES else figures))
 
 
 def _groups(question: Question, agreement: Agreement) -> Iterator[tuple[Label, list[int]]]:

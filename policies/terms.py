@@ -15,7 +15,8 @@ from policies.purpose import Purpose
 
 T = TypeVar("T")
 MICRO = 1_000_000
-LARGEST = {"minimum_size": 10**9, "rounding": 10**9, "retention_days": 3_660}
+LARGEST = {"minimum_size": 10**9, "minimum_audience": 10**9, "rounding": 10**9, "retention_days": 3_660}
+_MAY_BE_OPEN = ("columns", "figures", "minimum_audience")
 
 
 class BadTerms(ValueError):
@@ -36,11 +37,19 @@ class Kind(Enum):
     STATISTICS = "statistics"
 
 
+class Figures(Enum):
+    """Which figures of a report leave the room: all, or match rates of overlaps only (see `policies.rates`)."""
+
+    ALL = "all"
+    MATCH_RATES = "match_rates"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What one party asks for. None leaves a term to the others.
 
     `minimum_size`: people a shown cell must have. `rounding`: threshold mode rounds counts down to this multiple.
+    `minimum_audience`: people whom an audience must have, before anything of a report on the whole of it shows.
     `epsilon_per_report`, `epsilon_total`: micro-ε each owner may lose to one report and to the whole collaboration.
     `purposes`, `kinds`: what may be asked. `columns`: `owner/audience.column` that may be asked about.
     `retention_days`: days a version is kept.
@@ -55,6 +64,8 @@ class Terms:
     kinds: frozenset[Kind] | None = None
     columns: frozenset[str] | None = None
     retention_days: int | None = None
+    figures: Figures | None = None
+    minimum_audience: int | None = None
 
     def __post_init__(self) -> None:
         for name in LARGEST:
@@ -89,6 +100,7 @@ def combine(parties: Iterable[Terms]) -> Terms:
     if not stated:
         raise BadTerms("terms of nobody allow nothing")
     modes = {terms.mode for terms in stated} - {None}
+    figures = {terms.figures for terms in stated} - {None}
     return Terms(
         minimum_size=max((t.minimum_size for t in stated if t.minimum_size is not None), default=None),
         rounding=max((t.rounding for t in stated if t.rounding is not None), default=None),
@@ -101,6 +113,8 @@ def combine(parties: Iterable[Terms]) -> Terms:
         kinds=_intersection(t.kinds for t in stated),
         columns=_intersection(t.columns for t in stated),
         retention_days=min((t.retention_days for t in stated if t.retention_days is not None), default=None),
+        figures=Figures.MATCH_RATES if Figures.MATCH_RATES in figures else Figures.ALL if figures else None,
+        minimum_audience=max((t.minimum_audience for t in stated if t.minimum_audience is not None), default=None),
     )
 
 
@@ -111,7 +125,11 @@ def _intersection(sets: Iterable[frozenset[T] | None]) -> frozenset[T] | None:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The terms of an agreement, combined: as `Terms`, but none is open. `columns` None: every agreed column."""
+    """The terms of an agreement, combined: as `Terms`, but none is open.
+
+    `columns` None: every agreed column. `minimum_audience` None: any audience. Where only match rates leave the room,
+    `kinds` has no other report than the overlap.
+    """
 
     minimum_size: int
     rounding: int
@@ -122,6 +140,8 @@ class InForce:
     kinds: frozenset[Kind]
     columns: frozenset[str] | None
     retention_days: int
+    figures: Figures
+    minimum_audience: int | None
 
 
 @lru_cache(maxsize=256)  # asked for at every step of a question
@@ -129,9 +149,11 @@ def in_force(parties: tuple[Terms, ...]) -> InForce:
     """The strictest of all as terms in force. Raises `BadTerms` where nobody states one of them."""
     combined = combine(parties)
     stated = {field.name: getattr(combined, field.name) for field in fields(Terms)}
-    if missing := [name for name, value in stated.items() if value is None and name != "columns"]:
+    if missing := [name for name, value in stated.items() if value is None and name not in _MAY_BE_OPEN]:
         raise BadTerms(f"nobody states {', '.join(missing)}")
-    return InForce(**stated)
+    if combined.figures is Figures.MATCH_RATES:
+        stated["kinds"] &= {Kind.OVERLAP}
+    return InForce(**{**stated, "figures": combined.figures or Figures.ALL})
 
 
 def looser(terms: Terms, than: Terms) -> tuple[str, ...]:
@@ -197,4 +219,5 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "purposes": lambda value: frozenset(map(Purpose, _texts(value))),
     "kinds": lambda value: frozenset(map(Kind, _texts(value))),
     "columns": _texts,
+    "figures": Figures,
 }

@@ -5,7 +5,7 @@ seed can repeat them. `stage` writes what intake would, `audience_table` what a 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -37,18 +37,29 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that a question's answer depends on. `withdrawn`: row numbers per audience."""
+    """Everything that a question's answer depends on. `withdrawn`: row numbers per audience.
+
+    `withdrawn_from`: the mask of purposes for a withdrawn row; one that is not named is withdrawn from all.
+    """
 
     agreement: Agreement
     rows: Mapping[AudienceRef, tuple[Row, ...]]
     withdrawn: Mapping[AudienceRef, frozenset[int]]
     day: date = DAY
+    withdrawn_from: Mapping[AudienceRef, Mapping[int, int]] = field(default_factory=dict)
 
     def without(self, ref: AudienceRef, index: int) -> "World":
         """The neighbouring world in which one row was never uploaded."""
         kept = tuple(row for number, row in enumerate(self.rows[ref]) if number != index)
         gone = frozenset(number - (number > index) for number in self.withdrawn[ref] if number != index)
-        return replace(self, rows={**self.rows, ref: kept}, withdrawn={**self.withdrawn, ref: gone})
+        masks = self.withdrawn_from.get(ref, {})
+        moved = {number - (number > index): mask for number, mask in masks.items() if number != index}
+        return replace(
+            self,
+            rows={**self.rows, ref: kept},
+            withdrawn={**self.withdrawn, ref: gone},
+            withdrawn_from={**self.withdrawn_from, ref: moved},
+        )
 
 
 def agreement(audiences: Iterable[Audience], match_keys: tuple[str, ...], base: Terms = DEFAULTS) -> Agreement:
@@ -81,7 +92,8 @@ def random_world(random: Random, most_rows: int = 7, outside_bounds: bool = Fals
     withdrawn = {
         ref: frozenset(number for number in range(len(people)) if random.random() < 0.1) for ref, people in rows.items()
     }
-    return World(agreement(audiences, match_keys), rows, withdrawn)
+    masks = {ref: {number: random.randint(1, EVERY_PURPOSE) for number in gone} for ref, gone in withdrawn.items()}
+    return World(agreement(audiences, match_keys), rows, withdrawn, withdrawn_from=masks)
 
 
 BOUNDS = ((0, 7), (-5, 10), (3, 9), (-9, -2), (0, 10**12), (-(10**12), 10**12))

@@ -47,17 +47,55 @@ class Problem(Enum):
         "The manifest does not hold",
         "Prepare the audience again and upload both files.",
     )
+    BAD_WITHDRAWAL = (
+        "bad-withdrawal",
+        422,
+        "The batch of withdrawals does not hold",
+        "Read the detail; if it came from cleanroom-partner, update it.",
+    )
+    WRONG_EPOCH = ("wrong-epoch", 409, "Made for another epoch", "Accept the newest secret and send it again.")
+    WRONG_SECRET = (
+        "wrong-secret",
+        409,
+        "Made with another secret",
+        "Accept the secret of this collaboration, compare keys again.",
+    )
     CONFLICT = ("conflict", 409, "It is there already", "Nothing to do, or choose another name.")
     NOT_OPEN = ("not-open", 409, "The agreement is not open yet", "Every partner must sign it first.")
     WRONG_OFFSET = ("wrong-offset", 409, "The upload stands elsewhere", "Ask for its offset with HEAD and go on there.")
     CHECKSUM = ("checksum", 460, "The bytes are not those of the checksum", "Nothing was kept; send the chunk again.")
     UPLOAD_INCOMPLETE = ("upload-incomplete", 409, "The upload is not complete", "Finish the upload first.")
+    TOO_MANY_UPLOADS = (
+        "too-many-uploads",
+        429,
+        "Too many unfinished uploads",
+        "Finish some, end some with DELETE, or wait until they expire; see the limits in docs/limits.md.",
+    )
+    CUT_OFF = ("cut-off", 408, "The bytes stopped coming", "Ask for the upload's offset with HEAD and go on there.")
     TOO_LARGE = ("too-large", 413, "Too large", "See the limits in docs/limits.md.")
     MEDIA_TYPE = ("media-type", 415, "Wrong content type", "Send the content type that the API description names.")
     METHOD = ("method", 405, "This address does not take this method", "See the API description.")
     TUS_VERSION = ("tus-version", 412, "Another version of tus", "Send Tus-Resumable: 1.0.0.")
     UNSETTLED = ("unsettled", 503, "The audiences kept changing", "Ask again in a moment; nothing was charged.")
+    ROOM_KEY = (
+        "room-key-missing",
+        503,
+        "The room lacks its own key of this collaboration",
+        "Tell the operator to restore the keys folder.",
+    )
     BUSY = ("busy", 503, "The room is busy", "Ask again in a moment; nothing was charged.")
+    DISK_FULL = (
+        "disk-full",
+        507,
+        "The room's disk is full",
+        "Tell the operator. An upload goes on from where HEAD says that it stands.",
+    )
+    DISK = (
+        "disk-unavailable",
+        503,
+        "The room's disk cannot be read or written",
+        "Nothing is answered that cannot be stored. Tell the operator.",
+    )
     LOG = (
         "log-unavailable",
         503,

@@ -14,8 +14,8 @@ from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import reports
 from cleanroom.catalog.reports import Report
-from cleanroom.reports import explanation
-from policies import canonical, question, request
+from policies import canonical, explanations, question, request
+from policies.agreement import Agreement
 from policies.decision import Reason, Refuse
 from policies.question import BadQuestion
 from policies.terms import MICRO
@@ -41,20 +41,23 @@ def ask(body: dict[str, Any], identifier: str) -> Response:
         fail(Problem.BAD_QUESTION, str(problem))
     if len(canonical.dumps(asked.to_json())) > LONGEST_REQUEST:
         fail(Problem.BAD_QUESTION, f"It is longer than {LONGEST_REQUEST} bytes.")
-    if dry_run:
-        return _answer(_quote(gate.quote(room(), catalog(), found, me(), asked)), 200)
     try:
+        if dry_run:
+            return _answer(_quote(gate.quote(room(), catalog(), found, me(), asked), found.agreement), 200)
         answered = gate.ask(room(), catalog(), found, me(), asked)
+    except BadQuestion as problem:  # it has no canonical form: nothing was measured, charged or logged
+        fail(Problem.BAD_QUESTION, str(problem))
     except gate.Unsettled:
         fail(Problem.UNSETTLED)
-    return _answer(_to_json(answered), 201)
+    return _answer(_to_json(answered, found.agreement), 201)
 
 
 @blueprint.get("/collaborations/<identifier>/reports")
 @blueprint.response(200, schemas.ReportsSchema)
 def every(identifier: str) -> dict[str, Any]:
     """Every report of the collaboration, newest first, without figures."""
-    return {"reports": [_summary(each) for each in reports.of_collaboration(catalog(), collaboration(identifier).id)]}
+    found = collaboration(identifier)
+    return {"reports": [_summary(each, found.agreement) for each in reports.of_collaboration(catalog(), found.id)]}
 
 
 @blueprint.get("/reports/<identifier>")
@@ -64,7 +67,7 @@ def one(identifier: str) -> dict[str, Any]:
     found = reports.find(catalog(), identifier, me().name)
     if found is None:
         fail(Problem.NOT_FOUND)
-    return _to_json(found)
+    return _to_json(found, collaboration(found.collaboration).agreement)
 
 
 def _answer(value: dict[str, Any], status: int) -> Response:
@@ -73,18 +76,18 @@ def _answer(value: dict[str, Any], status: int) -> Response:
     return response
 
 
-def _quote(quoted: gate.Quote) -> dict[str, Any]:
+def _quote(quoted: gate.Quote, agreement: Agreement) -> dict[str, Any]:
     return {
         "cost": quoted.cost,
         "left": quoted.left,
         "unbounded": quoted.unbounded,
         "refused": quoted.refused.reason.value if quoted.refused else None,
-        "explanation": explanation.of_refusal(quoted.refused) if quoted.refused else None,
+        "explanation": explanations.of_refusal(quoted.refused, agreement) if quoted.refused else None,
         "questions": [question.to_json(each) for each in quoted.questions],
     }
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(report: Report, agreement: Agreement) -> dict[str, Any]:
     refused = Refuse(Reason(report.reason), report.about) if report.reason else None
     return {
         "id": report.id,
@@ -96,12 +99,12 @@ def _summary(report: Report) -> dict[str, Any]:
         "date": report.day,
         "status": report.status,
         "reason": report.reason,
-        "explanation": explanation.of_refusal(refused) if refused else explanation.of_release(report.mode),
+        "explanation": (explanations.of_refusal(refused, agreement) if refused else explanations.of_release(agreement)),
         "cost": {owner: micro / MICRO for owner, micro in report.cost.items()},
         "free": report.free,
     }
 
 
-def _to_json(report: Report) -> dict[str, Any]:
+def _to_json(report: Report, agreement: Agreement) -> dict[str, Any]:
     receipt = room().receipt(catalog(), report.leaf).to_json()
-    return {**_summary(report), "figures": json.loads(report.figures), "receipt": receipt}
+    return {**_summary(report, agreement), "figures": json.loads(report.figures), "receipt": receipt}

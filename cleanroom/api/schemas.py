@@ -215,3 +215,27 @@ class LedgerSchema(Schema):
         required=True, metadata={"description": "serial number of the last grant; 0 before the first"}
     )
     collaborations = fields.List(fields.Nested(LedgerLineSchema), required=True)
+
+
+class WithdrawalRequestSchema(Schema):
+    batch = _object()
+    signature = _base64(64)
+
+
+class WithdrawalSchema(Schema):
+    batch = fields.String(required=True, metadata={"description": "SHA-256 of the signed batch"})
+    day = fields.String(required=True, metadata={"description": "UTC day whose commitment has the batch"})
+    acknowledgement = fields.String(required=True, metadata={"description": "a note, signed with the log's key"})
+    erased = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        allow_none=True,
+        metadata={"description": "receipt of a finished erasure; null before it, and for other batches"},
+    )
+
+
+class ConsentsSchema(Schema):
+    day = fields.String(required=True)
+    batches = fields.List(fields.String(), required=True, metadata={"description": "your batches, in order"})
+    nonce = fields.String(required=True)
+    receipt = fields.Dict(keys=fields.String(), required=True)

@@ -1,17 +1,23 @@
 """Resumable uploads: tus 1.0, core and the extensions creation, termination, expiration, checksum (sha1).
 
-Source: tus.io, "Resumable upload protocol 1.0.x". Rules: a partner sees only its own uploads; what happens to the bytes
-is in `intake.incoming`. A second writer, or a wrong offset, gets 409. An upload that nobody finished in time is gone.
+Source: tus.io, "Resumable upload protocol 1.0.x". Rules: a partner sees only its own uploads, and has so many at most;
+what happens to the bytes is in `intake.incoming`. A second writer, or a wrong offset, gets 409. A client that falls
+silent lets go of its upload. An upload that nobody finished in time is gone.
 """
 
 import base64
 import binascii
 import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Response, request, url_for
 from flask_smorest import Blueprint
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
 
 from cleanroom.api.auth import me, require_partner
@@ -21,13 +27,31 @@ from cleanroom.catalog import versions
 from cleanroom.catalog.versions import Upload
 from cleanroom.intake import incoming
 from cleanroom.intake.incoming import Refused
-from cleanroom.intake.limits import LIMITS, UPLOAD_SECONDS
+from cleanroom.intake.limits import LIMITS, MAX_UPLOADED_BYTES, MAX_UPLOADS, SILENCE_SECONDS, UPLOAD_SECONDS
 
 TUS = "1.0.0"
 EXTENSIONS = "creation,termination,expiration,checksum"
 CONTENT_TYPE = "application/offset+octet-stream"
 _HEADER = {"schema": {"type": "string"}}
 _STANDS = {"Upload-Offset": _HEADER, "Upload-Expires": _HEADER}
+
+
+def _asked(name: str, meaning: str, schema: dict[str, Any], required: bool = True) -> dict[str, Any]:
+    """A header of a request, for the API description."""
+    return {"in": "header", "name": name, "required": required, "description": meaning, "schema": schema}
+
+
+_BYTES = {"type": "integer", "minimum": 0, "maximum": LIMITS.file_bytes}
+_VERSION = _asked("Tus-Resumable", "The version of the protocol", {"type": "string", "enum": [TUS]})
+_LENGTH = _asked("Upload-Length", "Bytes of the whole upload", _BYTES)
+_OFFSET = _asked("Upload-Offset", "Where the body goes: the size of what the room has", _BYTES)
+_CHECKSUM = _asked(
+    "Upload-Checksum",
+    "`sha1`, a space, and the SHA-1 of the body in base64",
+    {"type": "string", "pattern": "^sha1 [A-Za-z0-9+/]{27}=$"},
+    required=False,
+)
+_BODY = {"required": True, "content": {CONTENT_TYPE: {"schema": {}}}}  # OpenAPI 3.1: bytes as they are have no type
 
 blueprint = Blueprint("uploads", __name__, url_prefix="/v1", description="Resumable uploads (tus 1.0)")
 
@@ -70,6 +94,7 @@ def options() -> Response:
 
 
 @blueprint.post("/uploads")
+@blueprint.doc(parameters=[_VERSION, _LENGTH])
 @blueprint.response(201, headers={"Location": _HEADER, "Upload-Expires": _HEADER})
 def create() -> Response:
     """Announces an upload of `Upload-Length` bytes."""
@@ -78,12 +103,20 @@ def create() -> Response:
         fail(Problem.TOO_LARGE)
     upload = Upload(f"u-{secrets.token_hex(16)}", me().name, length, room().now + UPLOAD_SECONDS)
     incoming.create(path(upload))
-    versions.create_upload(catalog(), upload)
+    stored = False
+    try:
+        stored = versions.create_upload(catalog(), upload, MAX_UPLOADS, MAX_UPLOADED_BYTES)
+    finally:
+        if not stored:
+            incoming.remove(path(upload))
+    if not stored:
+        fail(Problem.TOO_MANY_UPLOADS)
     location = url_for("uploads.offset", identifier=upload.id)
     return Response(status=201, headers={"Location": location, **_expires(upload)})
 
 
 @blueprint.route("/uploads/<identifier>", methods=["HEAD"])
+@blueprint.doc(parameters=[_VERSION])
 @blueprint.response(200, headers={**_STANDS, "Upload-Length": _HEADER})
 def offset(identifier: str) -> Response:
     """Where the upload stands."""
@@ -98,6 +131,7 @@ def offset(identifier: str) -> Response:
 
 
 @blueprint.route("/uploads/<identifier>", methods=["PATCH"])
+@blueprint.doc(parameters=[_VERSION, _OFFSET, _CHECKSUM], requestBody=_BODY)
 @blueprint.response(204, headers=_STANDS)
 def append(identifier: str) -> Response:
     """Appends bytes at `Upload-Offset`; with `Upload-Checksum: sha1 …`, all of them or none."""
@@ -105,13 +139,15 @@ def append(identifier: str) -> Response:
     if request.mimetype != CONTENT_TYPE:
         fail(Problem.MEDIA_TYPE)
     start, sha1 = _number("Upload-Offset"), _sha1()
-    reached = incoming.append(path(upload), start, upload.length, request.stream.read, sha1)
+    with _impatient():
+        reached = incoming.append(path(upload), start, upload.length, _read, sha1)
     if isinstance(reached, Refused):
         fail(*_PROBLEMS[reached])
     return Response(status=204, headers={"Upload-Offset": str(reached), **_expires(upload)})
 
 
 @blueprint.delete("/uploads/<identifier>")
+@blueprint.doc(parameters=[_VERSION])
 @blueprint.response(204)
 def terminate(identifier: str) -> Response:
     """Ends an upload that is not needed. One that became a version stays until it is checked."""
@@ -121,6 +157,38 @@ def terminate(identifier: str) -> Response:
     with catalog().transaction() as connection:
         versions.forget_upload(connection, upload.id)
     return Response(status=204)
+
+
+def _read(size: int) -> bytes:
+    """The next bytes of the body, at most `size`; none at its end."""
+    try:
+        return request.stream.read(size)
+    except (ClientDisconnected, OSError):
+        if connection := _connection():
+            # Nothing is read from it any more; gunicorn would wait for the rest, and everybody else with it.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        fail(Problem.CUT_OFF)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """A client that says nothing for too long counts as gone: a dead connection looks like a slow one."""
+    connection = _connection()
+    if connection is None:
+        yield
+        return
+    connection.settimeout(SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        connection.settimeout(None)
+
+
+def _connection() -> socket.socket | None:
+    """The client's connection, where gunicorn serves."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    return connection
 
 
 def path(upload: Upload) -> Path:

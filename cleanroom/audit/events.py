@@ -30,6 +30,8 @@ class EventKind(StrEnum):
     DECISION_REFUSE = "decision:refuse"
     DECISION_REPEAT = "decision:repeat"
     BUDGET_GRANT = "budget:grant"
+    CONSENT_COMMIT = "consent:commit"
+    ERASURE_DONE = "erasure:done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,24 @@ CHECKPOINT = "checkpoint"
 LOCK = ".lock"
 
 
+class LogUnavailable(OSError):
+    """The files of the log, or the signer's, cannot be read or written; `errno` says why."""
+
+
 def publish(catalog: Path, log_dir: Path, signer: Signer, *, whole: bool = False) -> bytes:
     """Publish every committed leaf and return the signed checkpoint, which is the one in place when nothing is new.
 
     `whole` compares every file with the catalog and writes what is missing or different: for a room's start. Otherwise
-    the cost is that of the new leaves. Raises SignerRefused, and LogDamaged when catalog and published log disagree.
+    the cost is that of the new leaves. Raises LogUnavailable, SignerRefused, and LogDamaged when catalog and published
+    log disagree.
     """
+    try:
+        return _publish(catalog, log_dir, signer, whole)
+    except OSError as problem:
+        raise LogUnavailable(problem.errno, problem.strerror) from problem
+
+
+def _publish(catalog: Path, log_dir: Path, signer: Signer, whole: bool) -> bytes:
     log_dir.mkdir(parents=True, exist_ok=True)
     with locked(log_dir / LOCK), closing(_open_read_only(catalog)) as connection:
         node = log.node_reader(connection)

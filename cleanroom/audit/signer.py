@@ -1,5 +1,7 @@
 """The log's signer: it signs a checkpoint only when that is proven to extend the last one it signed.
 
+With the same key it acknowledges batches of withdrawals, in a form that is no checkpoint's.
+
 Its folder holds the key (`log.key`) and the state (`log.state`: the last signed checkpoint's text, size 0 at first),
 apart from the catalog and its backups. A restored or altered catalog is therefore refused and not signed. The state is
 durable before a signature is handed out. Several processes may sign with one folder.
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cleanroom.audit.files import PRIVATE, locked, sync_folder, write_file
+from partners.transparency.acknowledgement import Acknowledgement
 from partners.transparency.checkpoint import Checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, verify_consistency
 from partners.transparency.note import NoteError, SigningKey, VerifierKey
@@ -78,6 +81,10 @@ class Signer:
                 write_file(self._folder / _STATE, text.encode(), PRIVATE, durable=True)
                 sync_folder(self._folder)
             return self._key.sign(text)
+
+    def acknowledge(self, collaboration: str, partner: str, day: str, batch: str) -> bytes:
+        """The signed note that says that this batch was taken; the same again gives the same bytes."""
+        return self._key.sign(Acknowledgement(self._key.name, collaboration, partner, day, batch).text())
 
 
 def _read_state(folder: Path) -> Checkpoint:

@@ -95,4 +95,25 @@ create table grants (
     document blob not null, signature blob not null, created text not null, leaf integer not null,
     primary key (partner, serial)
 ) strict;
+create table batches (
+    number integer primary key, sha256 text not null unique,
+    owner text not null references partners(name), collaboration text not null references collaborations(id),
+    epoch integer not null, action text not null, day text not null, erased integer
+) strict;
+create index batches_by_owner on batches (owner, day);
+create index batches_by_collaboration on batches (collaboration, owner);
+create index batches_to_erase on batches (number) where action = 'erase' and erased is null;
+create table withdrawn (
+    collaboration text not null references collaborations(id), owner text not null references partners(name),
+    epoch integer not null, because_key text not null, because blob not null, audience text not null,
+    match_key text not null, image blob not null, mask integer not null,
+    primary key (collaboration, owner, epoch, because_key, because, audience, match_key, image)
+) strict, without rowid;
+create table absences (
+    version text primary key references versions(id), digest text not null, erase integer not null, gone blob not null
+) strict;
+create table commitments (
+    owner text not null references partners(name), day text not null, nonce blob not null, leaf integer not null,
+    primary key (owner, day)
+) strict;
 """

@@ -59,12 +59,18 @@ _COLUMNS = (
 )
 
 
-def create_upload(catalog: Catalog, upload: Upload) -> None:
-    """Stores a new upload."""
+def create_upload(catalog: Catalog, upload: Upload, most: int, most_bytes: int) -> bool:
+    """Stores a new upload. False where its partner would have more than `most`, or more than `most_bytes` announced."""
     with catalog.transaction() as connection:
+        count, announced = connection.execute(
+            "select count(*), coalesce(sum(length), 0) from uploads where partner = ?", (upload.partner,)
+        ).fetchone()
+        if count >= most or announced + upload.length > most_bytes:
+            return False
         connection.execute(
             "insert into uploads values (?, ?, ?, ?)", (upload.id, upload.partner, upload.length, upload.expires)
         )
+    return True
 
 
 def find_upload(catalog: Catalog, identifier: str, partner: str) -> Upload | None:
@@ -171,6 +177,17 @@ def published(catalog: Catalog, collaboration: str) -> dict[AudienceRef, str]:
         "select owner, audience, id from versions where collaboration = ? and state = 'published'", collaboration
     )
     return {AudienceRef(row["owner"], row["audience"]): str(row["id"]) for row in rows}
+
+
+def published_by(catalog: Catalog, collaboration: str, owner: str, epoch: int) -> dict[str, str]:
+    """An owner's published versions of an epoch, each with the name of its audience."""
+    rows = catalog.all(
+        "select id, audience from versions where collaboration = ? and owner = ? and epoch = ? and state = 'published'",
+        collaboration,
+        owner,
+        epoch,
+    )
+    return {str(row["id"]): str(row["audience"]) for row in rows}
 
 
 def all_published(catalog: Catalog) -> list[Version]:

@@ -10,7 +10,8 @@
     expires.npy               int32: last day of consent, in days since 1970-01-01; only where an expiry was declared
 
 Rules: rows keep the order of the audience file. Files are written once, from front to back, in bounded memory, and read
-by mapping them. Reading checks type and length, so a damaged file is an error and never a figure.
+by mapping them; only an erasure writes into them again, zeros in place of a row that nobody reads any more. Reading
+checks type and length, so a damaged file is an error and never a figure.
 """
 
 import io
@@ -140,6 +141,11 @@ class Columns:
         for name, _, _ in self.meta.files():
             self._array(name)
 
+    def erase(self, rows: Array) -> None:
+        """Overwrites some rows in every column with zeros: no token, no amount, consent to nothing. Durable."""
+        for name, kind, shape in self.meta.files():
+            overwrite(self.folder / f"{name}.npy", kind, shape, rows, 0)
+
     def _array(self, name: str) -> Array:
         kind, shape = next((kind, shape) for each, kind, shape in self.meta.files() if each == name)
         return open_array(self.folder / f"{name}.npy", kind, shape)
@@ -157,6 +163,16 @@ def open_array(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> Ar
     if mapped[: len(begins)] != begins or len(mapped) != len(begins) + math.prod(shape) * dtype.itemsize:
         raise Damaged(f"{path.name} of a stored version has another shape; publish the version again")
     return np.ndarray(shape, dtype, mapped, len(begins))
+
+
+def overwrite(path: Path, kind: type[np.generic], shape: tuple[int, ...], rows: Array, value: int) -> None:
+    """Writes one value into some rows of an .npy file, in place, durably. Raises `Damaged` as `open_array` does."""
+    if not len(rows):
+        return
+    open_array(path, kind, shape)
+    array = np.memmap(path, kind, "r+", len(_header(np.dtype(kind), shape)), shape)
+    array[rows] = value
+    array.flush()
 
 
 @lru_cache(256)

@@ -2,7 +2,7 @@
 
 Rules: links between audiences are built once, when a version is published, and only for pairs that the new version is
 part of. A question compares no tokens: it is array work over mapped columns and views, and writes nothing but views
-that were missing.
+that were missing. Only `erase` writes into what was published.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,10 +13,13 @@ from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from cleanroom.engine import columns
+from cleanroom.engine.bits import Mask
 from cleanroom.engine.columns import Array, Columns, Damaged
-from cleanroom.engine.interface import Absent, NotPublished, Progress, Staged, ignore
-from cleanroom.engine.linking import Links, Sorted, link, sort
+from cleanroom.engine.interface import Absent, NotPublished, Progress, Rows, Staged, Tokens, ignore
+from cleanroom.engine.linking import UNMATCHED, Links, Sorted, find, link, sort
 from cleanroom.engine.population import Codes, Population
 from cleanroom.engine.sealed import Sealed
 from cleanroom.engine.store import Store
@@ -109,6 +112,23 @@ class EmbeddedEngine:
                         for each in views:
                             each.matched()
                         keep(self._store.views(version, versions[other]), {each.folder for each in views})
+
+    def find(self, version: str, key: str, tokens: Tokens) -> Links:
+        """See `Engine.find`."""
+        audience = self._store.open(version)
+        if key not in audience.meta.keys:
+            return np.full(len(tokens), UNMATCHED, np.int32)
+        return find(audience.tokens(key), audience.present(key), tokens)
+
+    def tokens(self, version: str, rows: Rows) -> dict[str, tuple[Tokens, Mask]]:
+        """See `Engine.tokens`."""
+        audience = self._store.open(version)
+        return {key: (audience.tokens(key)[rows], audience.present(key)[rows]) for key in audience.meta.keys}
+
+    def erase(self, version: str, rows: Rows) -> None:
+        """See `Engine.erase`."""
+        if self._store.has(version):
+            self._store.erase(version, rows)
 
     @contextmanager
     def _still_published(self, versions: Collection[str]) -> Iterator[None]:

@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -23,8 +23,26 @@ from cleanroom.engine.sealed import Sealed
 from policies.agreement import Agreement
 from policies.question import AudienceRef, Question
 
-# Per version, the numbers of the rows that were withdrawn. A version that is not named has none.
-Absent = Mapping[str, npt.NDArray[np.uint32]]
+Rows = npt.NDArray[np.uint32]
+Masks = npt.NDArray[np.uint8]
+Tokens = npt.NDArray[np.uint8]
+"""Re-keyed tokens, 16 bytes in each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The withdrawn rows of a version. `digest` names them: 32 hex digits, others for other rows or purposes.
+
+    `read` gives the numbers of the rows, ascending, and for each the mask of purposes that it is withdrawn from (see
+    `policies.purpose`; higher bits mean nothing here). It is called only where nothing was worked out for `digest` yet.
+    """
+
+    digest: str
+    read: Callable[[], tuple[Rows, Masks]] = field(compare=False)
+
+
+# Per version. One that is not named has nothing withdrawn.
+Absent = Mapping[str, Withdrawn]
 
 
 # Told how many percent of a publication are done, from the thread that publishes.
@@ -77,4 +95,22 @@ class Engine(Protocol):
         """Works ahead for the questions of one day over these published versions, and forgets what served other days.
 
         It changes no answer, only how soon the first one comes. Raises `NotPublished`.
+        """
+
+    def find(self, version: str, key: str, tokens: Tokens) -> npt.NDArray[np.int32]:
+        """For each of some different tokens of a match key the row where it stands in a version, -1 for none.
+
+        The version may be one that nobody can ask about yet. Raises `NotPublished`.
+        """
+
+    def tokens(self, version: str, rows: Rows) -> Mapping[str, tuple[Tokens, npt.NDArray[np.bool_]]]:
+        """For each match key of a version, the tokens of some of its rows and whether each is there.
+
+        Raises `NotPublished`.
+        """
+
+    def erase(self, version: str, rows: Rows) -> None:
+        """Overwrites everything of some rows that is stored, and what was made from it; durable when it returns.
+
+        The rows take part in nothing any more. Harmless to repeat, and on a version that is not there.
         """

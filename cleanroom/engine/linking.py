@@ -17,6 +17,9 @@ Links = npt.NDArray[np.int32]
 UNMATCHED = -1
 
 _PREFIX = np.uint64(0xFFFF_FFFF_0000_0000)
+_SIEVE_BITS = 22
+_SIEVE_SHIFT = np.uint64(64 - _SIEVE_BITS)
+_SIEVE_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ def link(one: Sorted, other: Sorted) -> tuple[Links, Links]:
         backward[theirs[same]] = mine[same]
         seeking, place = seeking[~same], place[~same] + 1
     return forward, backward
+
+
+def find(tokens: Array, present: Array, wanted: Array) -> Links:
+    """For each of some different tokens (`wanted`, n x 16 bytes) the row of an audience that has it, -1 for none.
+
+    One pass over the audience; only the few rows that share their first bits with a wanted token are sorted.
+    """
+    words, first = _words(tokens), _words(wanted)[:, 0]
+    likely = np.zeros(1 << _SIEVE_BITS, np.bool_)
+    likely[first >> _SIEVE_SHIFT] = True
+    candidates = np.zeros(len(words), np.bool_)
+    for start in range(0, len(words), _SIEVE_BLOCK):
+        block = slice(start, start + _SIEVE_BLOCK)
+        candidates[block] = likely.take(words[block, 0] >> _SIEVE_SHIFT, mode="clip") & present[block]
+    rows, _ = link(sort(wanted, np.ones(len(wanted), np.bool_)), sort(tokens, candidates))
+    return rows
 
 
 def repeats(tokens: Array, present: Array) -> bool:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cleanroom.engine import bits
 from cleanroom.engine.bits import WORD, Words
 from cleanroom.engine.columns import EPOCH_DAY, Array, Columns
+from cleanroom.engine.interface import Withdrawn
 from cleanroom.engine.linking import UNMATCHED, Links
 from policies.agreement import Attribute, Measure
 from policies.purpose import Purpose
@@ -23,7 +24,7 @@ BLOCK = 1 << 18
 assert BLOCK % WORD == 0, "a block is whole words"
 
 
-def taking_part(audience: Columns, purpose: Purpose, day: date, withdrawn: npt.NDArray[np.uint32] | None) -> Words:
+def taking_part(audience: Columns, purpose: Purpose, day: date, withdrawn: Withdrawn | None) -> Words:
     """The rows that take part; the rule is that of `policies.consent.takes_part`."""
     consent, expires, rows = audience.consent(), audience.expires(), audience.meta.rows
     words = np.zeros(bits.words_of(rows), np.uint64)
@@ -34,7 +35,8 @@ def taking_part(audience: Columns, purpose: Purpose, day: date, withdrawn: npt.N
             mask &= expires[block] >= (day - EPOCH_DAY).days
         words[start // WORD : (start + BLOCK) // WORD] = bits.pack(mask)
     if withdrawn is not None:
-        at = withdrawn.astype(np.int64)
+        gone, purposes = withdrawn.read()
+        at = gone[purposes & np.uint8(purpose.bit) != 0].astype(np.int64)
         np.bitwise_and.at(words.view(np.uint8), at >> 3, ~(np.uint8(1) << (at & 7).astype(np.uint8)))
     return words
 

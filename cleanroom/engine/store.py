@@ -21,8 +21,9 @@ import numpy as np
 
 from cleanroom.engine import columns
 from cleanroom.engine.columns import Columns
-from cleanroom.engine.interface import NotPublished
-from cleanroom.engine.linking import Links
+from cleanroom.engine.interface import NotPublished, Rows
+from cleanroom.engine.linking import UNMATCHED, Links
+from cleanroom.engine.views import keep
 
 VERSION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -99,6 +100,26 @@ class Store:
         for folder in self._views.iterdir():
             if not all(map(self.has, _versions(folder))):
                 _discard(folder)
+
+    def erase(self, version: str, rows: Rows) -> None:
+        """Overwrites some rows of a version in its columns and links, then removes every view of it. Durable.
+
+        A view that somebody is making meanwhile holds its folder's lock, so it is removed, too, or made of zeros.
+        """
+        found = self.open(version)
+        found.check()
+        found.erase(rows)
+        for folder in self._links.glob("[!.]*"):
+            one, other = _versions(folder)
+            if version in (one, other) and self.has(one):
+                count = self.open(one).meta.rows
+                for path in folder.iterdir():
+                    links = columns.open_array(path, np.int32, (count,))
+                    places = rows if one == version else np.flatnonzero(np.isin(links, rows.astype(np.int32)))
+                    columns.overwrite(path, np.int32, (count,), places, UNMATCHED)
+        for folder in self._views.glob("[!.]*"):
+            if version in _versions(folder):
+                keep(folder, ())
 
     def _version(self, version: str) -> Path:
         return self._audiences / _checked(version)

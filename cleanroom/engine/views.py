@@ -6,10 +6,11 @@
     views/<version>--<other>/<digest>/attribute.<name>.npy    the partner's code for each row of `version`
     views/<version>--<other>/<digest>/measure.<name>.npy      the partner's amount, clipped, 0 for none
 
-Rules: a view is named after everything that it depends on, so it is never stale, only missing. The first digest is of
-the withdrawn rows; the second of the bitmap of who takes part in `other` and of the order of the keys, so that days and
-purposes on which the same people take part share a view. A view that is missing or damaged is made by whoever needs it,
-under a lock on its folder, and shown whole. A folder holds at most `MOST`; the longest unused go first.
+Rules: a view is named after everything that it depends on, so it is never stale, only missing. The first digest is that
+of the withdrawn rows, `nobody` for none; the second of the bitmap of who takes part in `other` and of the order of the
+keys, so that days and purposes on which the same people take part share a view. A view that is missing or damaged is
+made by whoever needs it, under a lock on its folder, and shown whole. A folder holds at most `MOST`; the longest unused
+go first. Where rows are erased, every view of their version goes after the columns were overwritten.
 """
 
 import contextlib
@@ -25,11 +26,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanroom.engine import bits
 from cleanroom.engine.bits import Words
 from cleanroom.engine.columns import Array, Columns, Damaged, open_array, write_header
+from cleanroom.engine.interface import Withdrawn
 from cleanroom.engine.linking import Links
 from cleanroom.engine.partners import Partners, amount_type, blocks_of_amounts, code_type, taking_part
 from partners import files
@@ -52,12 +53,10 @@ class Presence:
     digest: str
 
 
-def presence(
-    folder: Path, audience: Columns, purpose: Purpose, day: date, withdrawn: npt.NDArray[np.uint32] | None
-) -> Presence:
+def presence(folder: Path, audience: Columns, purpose: Purpose, day: date, withdrawn: Withdrawn | None) -> Presence:
     """Who takes part in a version; `folder` is the one of its views. Raises `Damaged`."""
     when = day.isoformat() if audience.meta.expires else "always"
-    gone = hashlib.sha256(b"" if withdrawn is None else np.ascontiguousarray(withdrawn).tobytes()).hexdigest()[:32]
+    gone = withdrawn.digest if withdrawn else "nobody"
     count = bits.words_of(audience.meta.rows)
 
     def make() -> Iterator[Array]:

@@ -12,8 +12,8 @@ import hmac
 import os
 from collections.abc import Callable
 from enum import Enum
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 PIECE = 256 * 1024
 
@@ -38,10 +38,11 @@ def append(path: Path, start: int, length: int, read: Callable[[int], bytes], sh
     """Appends what `read` gives at `start` of a file that may reach `length` bytes; the new size.
 
     `sha1`: what the appended bytes must hash to, all of them (tus extension `checksum`). Durable when it returns. An
-    error of `read` passes through; what came before it is kept, unless there is a checksum.
+    error of `read` passes through, and so does the disk's; what came before it is kept, unless there is a checksum.
     """
     try:
-        file = path.open("r+b")
+        # Without a buffer: what could not be written would be tried again by the truncation.
+        file = path.open("r+b", buffering=0)
     except FileNotFoundError:
         return Refused.GONE
     with file:
@@ -49,6 +50,8 @@ def append(path: Path, start: int, length: int, read: Callable[[int], bytes], sh
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return Refused.BUSY
+        if not os.fstat(file.fileno()).st_nlink:  # ended between the opening and the lock
+            return Refused.GONE
         if file.seek(0, os.SEEK_END) != start:
             return Refused.WRONG_OFFSET
         kept = False
@@ -59,17 +62,18 @@ def append(path: Path, start: int, length: int, read: Callable[[int], bytes], sh
         finally:
             if not kept and sha1 is not None:
                 file.truncate(start)
-            file.flush()
             os.fsync(file.fileno())
 
 
-def _copy(file: BinaryIO, start: int, length: int, read: Callable[[int], bytes], sha1: bytes | None) -> int | Refused:
+def _copy(file: FileIO, start: int, length: int, read: Callable[[int], bytes], sha1: bytes | None) -> int | Refused:
     at, digest = start, hashlib.sha1(usedforsecurity=False)
-    while piece := read(PIECE):
+    while piece := memoryview(read(PIECE)):
         if at + len(piece) > length:
             return Refused.TOO_LONG
         digest.update(piece)
-        at += file.write(piece)
+        while piece:  # the last bytes of a disk are written before it says that it is full
+            written = file.write(piece)
+            at, piece = at + written, piece[written:]
     if sha1 is not None and not hmac.compare_digest(sha1, digest.digest()):
         return Refused.CHECKSUM
     return at

@@ -10,6 +10,11 @@ GIB = 2**30
 
 # How long an upload may take from its announcement to its version, in seconds: two days.
 UPLOAD_SECONDS = 48 * 3600
+# Uploads of one partner that no check has decided yet, and the bytes announced for them: what it can fill of the disk.
+MAX_UPLOADS = 32
+MAX_UPLOADED_BYTES = 64 * GIB
+# Silence of a client in the middle of its bytes; a connection that died without a word would hold the upload for ever.
+SILENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

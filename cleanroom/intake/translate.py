@@ -88,6 +88,7 @@ def _open(file: Any, manifest: Manifest, limits: Limits) -> pq.ParquetFile:
         raise Refused(Rejection.TOO_LARGE, f"the file has more than {limits.row_groups} row groups")
     if metadata.num_rows != manifest.rows:
         raise Refused(Rejection.ROWS_MISMATCH, f"the file has {metadata.num_rows} rows, not {manifest.rows}")
+    _check_row_groups(metadata)
     # A path with a dot more than the name is a nested column. Types come after names: reading by name needs the names.
     _check_same([metadata.schema.column(index).path for index in range(len(expected))], expected.names, expected)
     parquet = pq.ParquetFile(
@@ -99,6 +100,20 @@ def _open(file: Any, manifest: Manifest, limits: Limits) -> pq.ParquetFile:
     )
     _check_same(list(parquet.schema_arrow.remove_metadata()), list(expected), expected)
     return parquet
+
+
+def _check_row_groups(metadata: pq.FileMetaData) -> None:
+    """Refuses numbers that contradict each other; Arrow would read what it can of them, and say nothing."""
+    rows = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        rows += group.num_rows
+        for chunk in map(group.column, range(metadata.num_columns)):
+            if chunk.file_path:
+                raise Refused(Rejection.HOSTILE_OR_BROKEN_FILE, "it wants a column to be read from another file")
+            if group.num_rows < 0 or chunk.num_values != group.num_rows:
+                raise Refused(Rejection.ROWS_MISMATCH, "a column of a row group has another number of values than rows")
+    if rows != metadata.num_rows:
+        raise Refused(Rejection.ROWS_MISMATCH, "the row groups have another number of rows than the footer says")
 
 
 def _check_same(found: Sequence[object], right: Sequence[object], expected: pa.Schema) -> None:

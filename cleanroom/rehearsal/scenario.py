@@ -150,8 +150,8 @@ def _asked(value: Mapping[str, Any]) -> Asked:
 
 
 def _with_purposes(head: Mapping[str, Any], players: tuple[Player, ...]) -> Mapping[str, Any]:
-    """Where nobody states the purposes, they are those that some file has consent for."""
-    if "purposes" in head:
+    """Where neither the file nor a preset states the purposes, they are those that some file has consent for."""
+    if "purposes" in head or "preset" in head:
         return head
     found = 0
     for player in players:

@@ -2,18 +2,15 @@
 
 Rules: n questions, each audience by `matched` in the others; everything else is summed from them. For each audience:
 its people, its people matched in each other, in all others, its regions of the set diagram, and a match rate for each
-pair. "A in B" and "B in A" are two questions with two denominators: both are shown.
+pair. "A in B" and "B in A" are two questions with two denominators: both are shown. Where the terms let only match
+rates leave the room, releases have nothing else, and the two rates of a pair show together or not at all.
 """
-
-from decimal import Decimal, localcontext
 
 from cleanroom.reports.figure import ReportFigure
 from policies.decision import Figure, Release
 from policies.question import All, AudienceRef, Matched, Question, by_key
+from policies.rates import MEASURE, match_rate
 from policies.request import OverlapRequest
-
-HUNDRED = Decimal(100)
-PLACES = Decimal("0.0001")
 
 
 def questions(request: OverlapRequest) -> tuple[Question, ...]:
@@ -26,10 +23,28 @@ def questions(request: OverlapRequest) -> tuple[Question, ...]:
 
 def figures(request: OverlapRequest, releases: tuple[Release, ...]) -> list[ReportFigure]:
     """The figures of every audience, in the order of the request."""
+    if all(figure.measure == MEASURE for release in releases for figure in release.figures):
+        return _rates(request, releases)
     return [
         figure
         for audience, release in zip(request.audiences, releases, strict=True)
         for figure in _of_audience(audience, _others(request, audience), release)
+    ]
+
+
+def _rates(request: OverlapRequest, releases: tuple[Release, ...]) -> list[ReportFigure]:
+    """The match rates of every pair, both ways or neither: else one would tell of an audience that is too small."""
+    found = {
+        (counted, other): _without_by(figure)
+        for counted, release in zip(request.audiences, releases, strict=True)
+        for other in _others(request, counted)
+        for figure in release.figures
+        if figure.by == ((by_key(Matched(other)), True),)
+    }
+    hidden = Figure((), MEASURE, None, None)
+    return [
+        ReportFigure(counted, Matched(other), hidden if found[other, counted].withheld else rate)
+        for (counted, other), rate in found.items()
     ]
 
 
@@ -46,23 +61,8 @@ def _of_audience(counted: AudienceRef, others: tuple[AudienceRef, ...], release:
     out += [ReportFigure(counted, None, figure) for figure in release.figures if len(figure.by) == len(others)]
     for other in others:
         matched = released[frozenset({(by_key(Matched(other)), True)})]
-        out.append(ReportFigure(counted, Matched(other), _rate(matched, total)))
+        out.append(ReportFigure(counted, Matched(other), match_rate(matched, total)))
     return out
-
-
-def _rate(matched: Figure, total: Figure) -> Figure:
-    """Matched people in percent of all. Shown where both are shown whole.
-
-    Its margin: the errors of matched and unmatched people are independent and of the same size m, so to first order
-    that of the rate is m × sqrt(matched² + unmatched²) / total².
-    """
-    if matched.value is None or matched.margin95 is None or total.value is None or matched.at_least or total.at_least:
-        return Figure((), "match_rate", None, None)
-    with localcontext(prec=40):
-        unmatched = total.value - matched.value
-        spread = matched.margin95 * (matched.value**2 + unmatched**2).sqrt() / total.value**2
-        rate = min(HUNDRED, HUNDRED * matched.value / total.value)
-        return Figure((), "match_rate", rate.quantize(PLACES), (HUNDRED * spread).quantize(PLACES))
 
 
 def _without_by(figure: Figure) -> Figure:

@@ -6,13 +6,15 @@ import click
 from rich.text import Text
 
 from partners import explain as explaining
-from partners import mapping
+from partners import mapping, presets
 from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, table, without_asking
 from partners.domains import read_domains
 from partners.draft import draft_audience
 from partners.explain import Explanation
+from partners.presets import Preset
 from partners.steps import agreements
 from partners.terms_file import read_toml
+from policies.agreement import Agreement
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -73,19 +75,26 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as
 
 @click.command()
 @click.argument("collab")
+@click.option(
+    "--check", "preset", type=click.Choice(presets.NAMES), help="Hold it to a preset, requirement by requirement."
+)
 @as_json
 @click.pass_obj
-def explain(setup: Setup, collab: str, as_json: bool) -> None:
+def explain(setup: Setup, collab: str, preset: str | None, as_json: bool) -> None:
     """Read an agreement in plain words.
 
     COLLAB is the collaboration's id, or its name where only one has it.
 
     \b
-    Example:
+    Examples:
       cleanroom-partner explain drive-2026
+      cleanroom-partner explain drive-2026 --check pair
     """
     with setup.room() as (home, room):
         standing = agreements.read(home, room, collab)
+    if preset is not None:
+        _check(standing.agreement, presets.load(preset), as_json)
+        return
     explanation = explaining.explain(standing.agreement)
     if as_json:
         signed = {"signed": sorted(standing.signed), "waiting": list(standing.missing)}
@@ -118,6 +127,24 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
         say(f"Next: wait for {' and '.join(signed.missing)}")
     else:
         say("The agreement is open. Next: `cleanroom-partner compare PARTNER` with each other partner")
+
+
+def _check(agreement: Agreement, preset: Preset, as_json: bool) -> None:
+    found = presets.check(agreement, preset)
+    if as_json:
+        say_json({"id": agreement.id, **presets.to_json(preset, found)})
+        return
+    lines = {line.term: line for line in explaining.explain(agreement).terms}
+    shown = table("requirement", "", "by", "what remains with the partners")
+    for each in found:
+        by = ", ".join(f"{name}: {lines[name].value}" if name in lines else name for name in each.requirement.terms)
+        verdict = f"not met: {', '.join(each.looser)}" if each.looser else "met"
+        shown.add_row(*map(Text, (each.requirement.says, verdict, by, each.requirement.remains or "nothing")))
+    out = console()
+    out.print(Text(f"{agreement.name}, held to preset {preset.name}: {preset.summary}"))
+    out.print(shown)
+    if any(each.looser for each in found):
+        say("Next: propose an agreement with `preset` in [collaboration], or tighten these terms in terms.toml")
 
 
 def _show(explanation: Explanation, standing: agreements.Standing) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from partners import mapping
 from partners import values as looked
 from partners.commands.terminal import Setup, as_json, console, progress, say, say_json
-from partners.prepare import READING
+from partners.prepare import READING, WRITING
 from partners.quality import render
 from partners.steps import audiences
 
@@ -79,7 +79,7 @@ def prepare(setup: Setup, map_file: Path, out: Path, collab: str | None, as_json
       cleanroom-partner prepare map.toml --out prepared
     """
     home, mapped = setup.home(), mapping.load(map_file)
-    with progress() as told:
+    with progress(rows=[WRITING]) as told:
         prepared = audiences.prepare(home, mapped, out, datetime.now(UTC), told, collab)
     if as_json:
         say_json({**prepared.quality.to_json(), "manifest": str(prepared.manifest_path)})
@@ -101,7 +101,7 @@ def upload(setup: Setup, file: Path, as_json: bool) -> None:
     Example:
       cleanroom-partner upload prepared/drive.manifest.json
     """
-    with setup.room() as (home, room), progress() as told:
+    with setup.room() as (home, room), progress(percent=[audiences.CHECKING]) as told:
         uploaded = audiences.upload(home, room, file, told)
     manifest, version = uploaded.manifest, uploaded.version
     if as_json:

@@ -11,7 +11,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,18 @@ from typing import Any
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from partners.envelopes import BadEnvelope, EnvelopeRefused
 from partners.failure import Failure, plain
@@ -154,24 +165,54 @@ def say_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def confirm(question: str, yes: bool) -> None:
-    """Returns when the person at the terminal types `yes`. Raises `Failure` for any other answer."""
+def confirm(question: str, yes: bool, word: str = "yes") -> None:
+    """Returns when the person at the terminal types `word`. Raises `Failure` for any other answer."""
     if yes:
         return
-    click.echo(f"{question} Type yes: ", nl=False, err=True)
+    click.echo(f"{question} Type {word}: ", nl=False, err=True)
     answer = sys.stdin.readline()
     if not answer:
         raise Failure("nobody answered; give --yes to run it without a question")
-    if answer.strip().lower() != "yes":
-        raise Failure("you did not type yes, so nothing was done; run it again when you are sure")
+    if answer.strip().lower() != word:
+        raise Failure(f"you did not type {word}, so nothing was done; run it again when you are sure")
+
+
+class _Rate(ProgressColumn):
+    """How fast a step is: in rows, or in bytes. Nothing for a step that counts percent."""
+
+    def __init__(self, rows: Collection[str], percent: Collection[str]) -> None:
+        super().__init__()
+        self._rows = rows
+        self._percent = percent
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if speed is None or task.description in self._percent:
+            return Text("")
+        return Text(f"{speed:,.0f} rows/s" if task.description in self._rows else f"{speed / 1e6:,.1f} MB/s")
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each step that is told, on a terminal; elsewhere nothing."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    out = Console(stderr=True, markup=False)
-    with Progress(*columns, console=out, disable=not sys.stderr.isatty(), transient=True) as bars:
+def progress(
+    rows: Collection[str] = (),
+    percent: Collection[str] = (),
+    out: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each step that is told, with its rate and the time left, on a terminal; elsewhere nothing.
+
+    Steps count bytes, but for those named in `rows` and `percent`. `out` and `clock` (seconds) are for tests.
+    """
+    out = out or Console(stderr=True, markup=False)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        _Rate(rows, percent),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True, get_time=clock) as bars:
         tasks: dict[str, TaskID] = {}
 
         def told(step: str, done: int, whole: int) -> None:

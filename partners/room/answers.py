@@ -13,6 +13,8 @@ from partners import fields
 from partners.failure import plain
 from partners.fields import OddAnswer
 from partners.receipts import Receipt, ReceiptError
+from partners.transparency.encoding import decode_base64
+from partners.transparency.entry import NONCE_BYTES
 from partners.transparency.note import NoteError, VerifierKey
 from policies import question, terms
 from policies.question import AudienceRef, BadQuestion, Question
@@ -128,6 +130,25 @@ class Ledger:
     collaborations: tuple[LedgerLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A batch that the room took: its hash, the UTC day, the signed note; `erased` once an erasure is done."""
+
+    batch: str
+    day: str
+    acknowledgement: bytes
+    erased: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """A day's commitment, opened: the hashes of the batches, the nonce, the receipt of its entry."""
+
+    batches: tuple[str, ...]
+    nonce: bytes
+    receipt: Receipt
+
+
 def room_facts(value: object) -> RoomFacts:
     found = fields.table(value, "room")
     try:
@@ -210,14 +231,33 @@ def ledger(value: object) -> Ledger:
     )
 
 
-def receipt(found: Mapping[str, Any]) -> Receipt | None:
+def acknowledged(value: object) -> Acknowledged:
+    found = fields.table(value, "withdrawal")
+    note = fields.text(found, "acknowledgement").encode()
+    return Acknowledged(fields.identifier(found, "batch"), fields.text(found, "day"), note, receipt(found, "erased"))
+
+
+def consents(value: object) -> Consents:
+    found = fields.table(value, "consents")
+    batches = fields.items(found, "batches")
+    try:
+        nonce = decode_base64(fields.text(found, "nonce"))
+    except ValueError:
+        raise OddAnswer("nonce") from None
+    proof = receipt(found)
+    if proof is None or len(nonce) != NONCE_BYTES or not all(isinstance(each, str) for each in batches):
+        raise OddAnswer("batches, nonce, receipt")
+    return Consents(tuple(batches), nonce, proof)
+
+
+def receipt(found: Mapping[str, Any], name: str = "receipt") -> Receipt | None:
     """The receipt that an answer carries, unverified; None where it carries none."""
-    if found.get("receipt") is None:
+    if found.get(name) is None:
         return None
     try:
-        return Receipt.from_json(found["receipt"])
+        return Receipt.from_json(found[name])
     except ReceiptError:
-        raise OddAnswer("receipt") from None
+        raise OddAnswer(name) from None
 
 
 def problem(value: object, status: int) -> Problem:

@@ -21,10 +21,11 @@ from partners.protocol import PublicKeys
 from partners.receipts import Receipt
 from partners.reports import Report
 from partners.room import answers, upload
-from partners.room.answers import Collaboration, Ledger, Quote, RoomFacts, Version
+from partners.room.answers import Acknowledged, Collaboration, Consents, Ledger, Quote, RoomFacts, Version
 from partners.room.connection import Connection
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
+from partners.withdrawal import SignedBatch
 from policies import agreement as agreements
 from policies import canonical
 from policies.agreement import Agreement
@@ -150,6 +151,26 @@ class Room:
             wait = min(wait * 1.5, LONGEST_WAIT_SECONDS)
         progress(100)
         return found
+
+    def withdraw(self, signed: SignedBatch) -> Acknowledged:
+        """Hands a batch over; the room's acknowledgement, unverified."""
+        path = f"{_collaboration(signed.batch.collaboration)}/withdrawals"
+        return answers.acknowledged(self._connection.post(path, signed.to_json()))
+
+    def erased(self, collaboration: str, batch: str, seconds: float) -> bool:
+        """Waits, so many seconds at most, until the log says that an erasure is done."""
+        path, waited, wait = f"{_collaboration(collaboration)}/withdrawals/{_part(batch)}", 0.0, FIRST_WAIT_SECONDS
+        while (receipt := answers.acknowledged(self._connection.get(path)).erased) is None:
+            if waited >= seconds:
+                return False
+            self._sleep(wait)
+            waited, wait = waited + wait, min(wait * 1.5, LONGEST_WAIT_SECONDS)
+        self.log.check(receipt, About("erasure", collaboration, ("batch", batch)))
+        return True
+
+    def consents(self, day: str) -> Consents:
+        """What the log commits to for this partner and an ISO day, unverified."""
+        return answers.consents(self._connection.get(f"/v1/consents/{_part(day)}"))
 
     def ask(self, collaboration: str, request: Request) -> Report:
         """Asks for a report. A refusal by policy is a report too."""

@@ -104,8 +104,8 @@ def _known(connection: Connection, identifier: str, length: int) -> int:
 
 def _worth_another_try(problem: RoomUnreachable | RoomRefused) -> bool:
     """A cut, a busy room, or two senders of one upload; not a refusal that would come again."""
-    passing = (httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY)
-    later = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
+    passing = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS)
+    later = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
     return isinstance(problem, RoomUnreachable) or problem.problem.status in (*passing, *later)
 
 

@@ -64,7 +64,7 @@ def prepare(
 
 def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     """Uploads what `prepare` wrote, by the path of either file of it, and waits until the room has published it."""
-    signed, file = _prepared(path)
+    signed, file = prepared_files(path)
     manifest, me = signed.manifest, home.room().partner
     if manifest.partner != me or not manifests.verify(signed, home.identity().public.signing):
         raise UploadRefused("this audience was not prepared with your keys; run `prepare` again")
@@ -101,7 +101,7 @@ def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement:
     return fitting[0]
 
 
-def _prepared(path: Path) -> tuple[SignedManifest, Path]:
+def prepared_files(path: Path) -> tuple[SignedManifest, Path]:
     """The manifest and the audience file that belong together, from the path of either."""
     folder, audience, kind = path.parent, *path.name.partition(".")[::2]
     if kind not in ("manifest.json", "audience.parquet"):

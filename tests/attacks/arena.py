@@ -12,9 +12,10 @@ control only. Worlds are made from a seed.
 
 import csv
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from math import isnan, nan
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +28,8 @@ from partners.reports import Figure, Report
 from partners.steps import audiences
 from policies.cells import Value
 from policies.terms import MICRO, Mode, Terms
+from tests.attacks.score import Guesses, Row, private_row, threshold_row
+from tests.room.served import Served
 from tests.room.stage import Stage
 
 OWNER, ATTACKER, SECOND = "fresh", "mallory", "trudy"
@@ -34,6 +37,7 @@ MINIMUM_SIZE = 10
 FILLERS = 60
 """Known people beside each target: enough that a cell shows in private mode at ε = 0.25 and a minimum size of 10."""
 ALLOWANCE = 10_000 * MICRO
+_DRAW = noise.draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,53 @@ def arena(folder: Path, *crowds: Crowd, seed: int, mode: Mode = Mode.PRIVATE, **
         yield Arena(stage, identifier, Random(seed), mode, crowds)
 
 
+Play = Callable[[Path, int, Mode], tuple[Guesses, float]]
+"""One world of an attack, made in a folder from a seed: the guesses, and the ε that the owner was charged in all."""
+
+
+def contest(number: int, name: str, play: Play, folder: Path, worlds: int, threshold: bool = True) -> list[Row]:
+    """The lines of an attack that guesses coins: in private mode over `worlds`, with its control; in threshold mode."""
+    with without_noise():
+        control, _ = play(folder / "control", 0, Mode.PRIVATE)
+    fights = [play(folder / f"private-{seed}", seed, Mode.PRIVATE) for seed in range(1, worlds + 1)]
+    (epsilon,) = {spent for _, spent in fights}
+    guesses = sum((each for each, _ in fights), Guesses(0, 0, 0, 0))
+    private = private_row(number, name, guesses, epsilon, control.accuracy)
+    if not threshold:
+        return [private]
+    listed, _ = play(folder / "threshold", 0, Mode.THRESHOLD)
+    return [private, threshold_row(number, name, listed)]
+
+
+def blocks(count: int) -> tuple[str, ...]:
+    """The code-list of an attribute that keeps `count` targets apart."""
+    return tuple(f"b{number}" for number in range(count))
+
+
+def in_blocks(names: Sequence[str], each: int, first: int, **values: str) -> list[Person]:
+    """`each` people for every block, numbered from `first`, with `values` beside their block."""
+    return [
+        Person(first + place * each + number, {"block": block, **values})
+        for place, block in enumerate(names)
+        for number in range(each)
+    ]
+
+
+@contextmanager
+def over_http(fight: Arena) -> Iterator[None]:
+    """Whoever asks meanwhile asks a real room: gunicorn and the worker take over the folders, on a loopback port."""
+    players = fight.stage.players
+    before = dict(players)
+    with Served(fight.stage, fight.stage.folder / "hooks") as served, ExitStack() as rooms:
+        served.start()
+        for name, player in before.items():
+            players[name] = replace(player, room=rooms.enter_context(served.room(name)))
+        try:
+            yield
+        finally:
+            players.update(before)
+
+
 @contextmanager
 def without_noise() -> Iterator[None]:
     """For positive controls: the room draws zeros."""
@@ -158,9 +209,25 @@ def without_noise() -> Iterator[None]:
         yield
 
 
+def silent(mode: Mode) -> bool:
+    """Whether figures come without noise; an attacker knows, for margins are published."""
+    return mode is Mode.THRESHOLD or noise.draw is not _DRAW
+
+
 def people_of(report: Report) -> dict[tuple[Value, ...], Figure]:
     """The counts of a statistics report by the values of their cell."""
     return {tuple(value for _, value in each.by): each for each in report.figures if each.measure == "people"}
+
+
+def guess(random: Random, estimate: float, above: float = 0) -> bool:
+    """Whether an estimate is above a line; a toss where something that it is made of is withheld (NaN)."""
+    return random.random() < 0.5 if isnan(estimate) else estimate > above
+
+
+def seen(figures: Mapping[tuple[Value, ...], Figure], *cell: Value) -> float:
+    """As `shown`, for arithmetic: NaN where it is withheld."""
+    value = shown(figures, *cell)
+    return nan if value is None else value
 
 
 def shown(figures: Mapping[tuple[Value, ...], Figure], *cell: Value) -> int | None:

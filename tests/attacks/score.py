@@ -1,7 +1,8 @@
 """How an attack is scored: guesses against coins, the bound of the ε that was charged, what the guesses prove.
 
 Rules: the bound on accuracy, for everything seen having been charged ε in total to the target's owner, is e^ε/(1+e^ε);
-the verdict allows 2.33 standard errors more, so that a room that keeps its promise fails once in a hundred runs. The
+the verdict allows 2.33 standard errors more, so that a room that keeps its promise fails once in a hundred long runs. A
+short run, of fewer than 5,000 trials, is for every day and every attack: it allows 3.7, one failure in 10,000. The
 proven ε is a lower bound with 95 % confidence: log of the ratio of the Clopper-Pearson bounds of the two error rates.
 Source of the bound: Kairouz, Oh, Viswanath, "The Composition Theorem for Differential Privacy", 2015, theorem 2.1,
 with equal priors. Source of the interval: Clopper, Pearson, 1934.
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from math import exp, lgamma, log, sqrt
 
-SIGMAS = 2.33
+SIGMAS, SHORT_SIGMAS = 2.33, 3.7
+LONG = 5_000
+"""Trials from which a run is a long one."""
 CONFIDENCE = 0.95
 CONTROL = 0.95
 """What an attack must reach with its defence switched off; below, it proves nothing."""
@@ -100,7 +103,7 @@ def bound(epsilon: float) -> float:
 def limit(epsilon: float, trials: int) -> float:
     """`bound`, and the standard errors allowed."""
     most = bound(epsilon)
-    return most + SIGMAS * sqrt(most * (1 - most) / trials)
+    return most + (SIGMAS if trials >= LONG else SHORT_SIGMAS) * sqrt(most * (1 - most) / trials)
 
 
 def private_row(number: int, attack: str, guesses: Guesses, epsilon: float, control: float) -> Row:

@@ -1,5 +1,6 @@
 """The contract of `cleanroom.engine.interface`, run against every engine: subclass it and say how to make an engine."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.engine.interface import Absent, Engine, NotPublished, Staged
+from cleanroom.engine.interface import Absent, Engine, NotPublished, Staged, Withdrawn
 from cleanroom.engine.sealed import open_sealed
 from policies.agreement import Attribute, Audience, Measure
 from policies.cells import cells
@@ -111,6 +112,91 @@ class EngineContract:
         rows = tuple(Row({"email": bytes([n]) * 16}, {}, {}) for n in range(3))
         world = replace(_world(rows, (), ("email",)), withdrawn={A: frozenset({0, 2}), B: frozenset()})
         assert room.measure(_question(), world, room.publish(world)).counts == (1,)
+
+    def test_a_row_is_absent_from_the_purposes_that_it_was_withdrawn_from(self, room: "Room") -> None:
+        rows = tuple(Row({"email": bytes([n]) * 16}, {}, {}) for n in range(3))
+        nobody: frozenset[int] = frozenset()
+        world = replace(
+            _world(rows, (), ("email",)),
+            withdrawn={A: frozenset({0, 2}), B: nobody},
+            withdrawn_from={A: {0: Purpose.INSIGHTS.bit, 2: 16 | Purpose.ACTIVATION.bit}},
+        )
+        versions = room.publish(world)
+        for purpose, people in ((Purpose.INSIGHTS, 2), (Purpose.ACTIVATION, 2), (Purpose.MODELLING, 3)):
+            assert room.measure(Question(A, None, (), (), purpose), world, versions).counts == (people,)
+
+    def test_tokens_are_found_in_the_rows_that_have_them(self, room: "Room") -> None:
+        rows = tuple(Row({"email": bytes([n, *range(15)])}, {}, {}) for n in range(3))
+        rows += (Row({"phone": bytes([1, *range(15)])}, {}, {}),)
+        world = _world(rows, (), ("email", "phone"))
+        version = room.publish(world)[A]
+        wanted = [bytes([n, *range(15)]) for n in (2, 7, 1)] + [bytes([1, *range(14), 9]), bytes(16)]
+        tokens = np.frombuffer(b"".join(wanted), np.uint8).reshape(-1, 16)
+        assert room.engine.find(version, "email", tokens).tolist() == [2, -1, 1, -1, -1]
+        assert room.engine.find(version, "phone", tokens).tolist() == [-1, -1, 3, -1, -1]
+        assert room.engine.find(version, "maid", tokens).tolist() == [-1] * 5
+        known = room.engine.tokens(version, np.array([3, 0], np.uint32))
+        assert {key: there.tolist() for key, (_, there) in known.items()} == {
+            "email": [False, True],
+            "phone": [True, False],
+        }
+        assert known["phone"][0][0].tobytes() == rows[3].tokens["phone"]
+        with pytest.raises(NotPublished):
+            room.engine.find("v", "email", tokens)
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.randoms(use_true_random=False))
+    def test_an_erased_row_is_as_if_it_had_never_been_uploaded(
+        self, tmp_path_factory: pytest.TempPathFactory, random: Random
+    ) -> None:
+        folder = tmp_path_factory.mktemp("world")
+        room = Room(self.engine(folder / "data"), folder)
+        world = worlds.random_world(random)
+        with patch.object(os, "fsync"):
+            versions = room.publish(world)
+        questions = [worlds.random_question(random, world, admitted=False) for _ in range(6)]
+        for question in questions[:3]:  # views of the rows that go
+            room.measure(question, world, versions)
+        gone = {
+            ref: frozenset(number for number in range(len(rows)) if random.random() < 0.3)
+            for ref, rows in world.rows.items()
+        }
+        for ref, numbers in gone.items():
+            for _ in range(2):  # harmless to repeat
+                room.engine.erase(versions[ref], np.array(sorted(numbers), np.uint32))
+        left = replace(
+            world,
+            withdrawn={ref: world.withdrawn[ref] | numbers for ref, numbers in gone.items()},
+            withdrawn_from={
+                ref: {number: mask for number, mask in masks.items() if number not in gone[ref]}
+                for ref, masks in world.withdrawn_from.items()
+            },
+        )
+        for question in questions:
+            # Asked with the withdrawals of before: what was erased needs none.
+            assert room.measure(question, world, versions) == expected(question, left)
+
+    def test_nothing_of_an_erased_row_stays(self, room: "Room") -> None:
+        secret, amount = b"SecretTokenOfOne", 0x0023_4567_89AB
+        one = Row({"email": secret, "phone": secret[::-1]}, {"colour": "green"}, {"spend": 5})
+        other = replace(one, measures={"spend": amount})
+        world = _world((one,), (replace(one, tokens={"email": b"z" * 16}), other), ("email", "phone"))
+        versions = room.publish(world)
+        question = Question(A, Matched(B), (COLOUR,), (SPEND,), Purpose.INSIGHTS)
+        assert room.measure(question, world, versions).sums[SPEND] == (0, amount, 0, 0)
+        data = room.folder / "data"
+
+        def found() -> set[bytes]:
+            files = [path.read_bytes() for path in data.rglob("*") if path.is_file()]
+            forms = (secret, secret[::-1], amount.to_bytes(8, "little"))
+            return {form for form in forms if any(form in file for file in files)}
+
+        assert len(found()) == 3
+        room.engine.erase(versions[B], np.array([1], np.uint32))
+        assert secret in found()  # the other owner's row is its own
+        room.engine.erase(versions[A], np.array([0], np.uint32))
+        assert found() == set()
+        assert room.measure(question, world, versions).sums[SPEND] == (0, 0, 0, 0)
 
     def test_versions_published_one_after_the_other_are_linked_both_ways(self, room: "Room") -> None:
         row = Row({"email": b"e" * 16}, {"colour": "red"}, {})
@@ -231,10 +317,14 @@ class Room:
     @staticmethod
     def _absent(world: World, versions: Mapping[AudienceRef, str]) -> Absent:
         return {
-            versions[ref]: np.array(sorted(rows), np.uint32)
-            for ref, rows in world.withdrawn.items()
-            if rows and ref in versions
+            versions[ref]: _withdrawn(ref, world) for ref, rows in world.withdrawn.items() if ref in versions and rows
         }
+
+
+def _withdrawn(ref: AudienceRef, world: World) -> Withdrawn:
+    rows = np.array(sorted(world.withdrawn[ref]), np.uint32)
+    masks = np.array([model.withdrawn_from(ref, number, world) for number in rows.tolist()], np.uint8)
+    return Withdrawn(hashlib.sha256(rows.tobytes() + masks.tobytes()).hexdigest()[:32], lambda: (rows, masks))
 
 
 def expected(question: Question, world: World) -> Measured:

@@ -52,8 +52,12 @@ def who_takes_part(ref: AudienceRef, question: Question, world: World) -> list[R
         for number, row in enumerate(world.rows[ref])
         if row.consent & BITS[question.purpose.value]
         and not expired(row.expires, world.day)
-        and number not in world.withdrawn[ref]
+        and not (number in world.withdrawn[ref] and withdrawn_from(ref, number, world) & BITS[question.purpose.value])
     ]
+
+
+def withdrawn_from(ref: AudienceRef, number: int, world: World) -> int:
+    return world.withdrawn_from.get(ref, {}).get(number, sum(BITS.values()))
 
 
 def expired(expires: date | None, day: date) -> bool:

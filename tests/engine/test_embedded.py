@@ -114,3 +114,13 @@ def test_a_damaged_column_is_an_error_and_not_published(tmp_path: Path) -> None:
 def test_the_id_of_a_version_is_no_path(tmp_path: Path, version: str) -> None:
     with pytest.raises(ValueError, match="id of a version"):
         EmbeddedEngine(tmp_path).retire(version)
+
+
+def test_an_erased_row_has_no_links(tmp_path: Path) -> None:
+    engine, store = EmbeddedEngine(tmp_path / "data"), Store(tmp_path / "data")
+    engine.publish(Staged("a1", _staged(tmp_path, "a", "ada"), ()))
+    engine.publish(Staged("b1", _staged(tmp_path, "b", "bea"), ("a1",)))
+    pairs = (("a1", "b1"), ("b1", "a1"))
+    assert [store.links(one, other, "email", 1).tolist() for one, other in pairs] == [[0], [0]]
+    engine.erase("b1", np.array([0], np.uint32))
+    assert [store.links(one, other, "email", 1).tolist() for one, other in pairs] == [[-1], [-1]]

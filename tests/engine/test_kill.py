@@ -6,15 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cleanroom.engine.embedded import EmbeddedEngine
 from cleanroom.engine.interface import NotPublished, Staged
 from cleanroom.engine.sealed import open_sealed
 from cleanroom.engine.store import Store
-from policies.agreement import Audience
+from policies.agreement import Audience, Measure
 from policies.purpose import Purpose
-from policies.question import AudienceRef, Matched, Question
+from policies.question import AudienceRef, ColumnRef, Matched, Question
 from tests import worlds
 from tests.worlds import DAY, Row
 
@@ -56,6 +57,80 @@ for step in range(200):
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
 print(step)
 """
+
+
+# The same for an erasure; the folder is put back after every kill. Writes into mapped columns are no events: the steps
+# between two openings are cut short by killing after each of them.
+ERASING = """
+import os, shutil, signal, sys
+from pathlib import Path
+import numpy as np
+from cleanroom.engine import columns
+from cleanroom.engine.embedded import EmbeddedEngine
+
+folder = Path(sys.argv[1])
+for step in range(200):
+    at = folder / str(step)
+    shutil.copytree(folder / "start", at)
+    child = os.fork()
+    if not child:
+        left = iter(range(step))
+        def killing(*_):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+        def opened(event, arguments):
+            if event in ("open", "os.remove", "shutil.rmtree") and str(at) in str(arguments[0]):
+                killing()
+        overwrite = columns.overwrite
+        def overwriting(*arguments):
+            overwrite(*arguments)
+            killing()
+        columns.overwrite = overwriting
+        sys.addaudithook(opened)
+        EmbeddedEngine(at / "data").erase("b1", np.array([0], np.uint32))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if not status:
+        break
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+print(step)
+"""
+
+
+def test_a_killed_erasure_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    data = tmp_path / "start" / "data"
+    engine = EmbeddedEngine(data)
+    audience = Audience(B, ("email",), (), (Measure("spend", 0, 10**12, 0),))
+    agreement = worlds.agreement([AUDIENCES[A], audience], ("email",))
+    secret, amount = b"SecretTokenOfOne", 0x0023_4567_89AB
+    one, other = Row({"email": secret}, {}, {"spend": amount}), Row({"email": b"z" * 16}, {}, {"spend": 1})
+    engine.publish(Staged("a1", worlds.stage(tmp_path / "a", agreement.id, AUDIENCES[A], (other,)), ()))
+    engine.publish(Staged("b1", worlds.stage(tmp_path / "b", agreement.id, audience, (one, other)), ("a1",)))
+    question = Question(A, Matched(B), (), (ColumnRef(B, "spend"),), Purpose.INSIGHTS)
+    back = Question(B, None, (), (ColumnRef(B, "spend"),), Purpose.INSIGHTS)
+    for each in (question, back):
+        engine.measure(each, agreement, VERSIONS, DAY, {})
+    done = subprocess.run(
+        [sys.executable, "-c", ERASING, tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
+    steps, seen = int(done.stdout), set()
+    assert steps > 20, "the erasure was killed at all of its steps"
+    for step in range(steps):
+        again = EmbeddedEngine(tmp_path / str(step) / "data")
+        seen.add(_stored(tmp_path / str(step), secret, amount))
+        again.erase("b1", np.array([0], np.uint32))
+        assert _stored(tmp_path / str(step), secret, amount) == 0
+        assert open_sealed(again.measure(question, agreement, VERSIONS, DAY, {})).counts == (1,)
+        assert open_sealed(again.measure(back, agreement, VERSIONS, DAY, {})).counts == (1,)
+    assert seen == {0, 1, 2}
+
+
+def _stored(folder: Path, secret: bytes, amount: int) -> int:
+    """How many of the two are found in some file."""
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    return sum(any(form in file for file in files) for form in (secret, amount.to_bytes(8, "little")))
 
 
 def _stage(folder: Path, ref: AudienceRef, row: Row) -> Path:

@@ -18,7 +18,7 @@ import pytest
 from cleanroom.engine import columns, views
 from cleanroom.engine.columns import Meta, Writer
 from cleanroom.engine.embedded import EmbeddedEngine
-from cleanroom.engine.interface import NotPublished, Staged
+from cleanroom.engine.interface import NotPublished, Staged, Withdrawn
 from cleanroom.engine.sealed import open_sealed
 from policies.agreement import Attribute, Audience, Measure
 from policies.purpose import Purpose
@@ -263,12 +263,21 @@ def test_large_audiences_agree_with_a_plain_join(room: Room) -> None:
         counts[colour] += 1
         sums[colour] += 0 if partner is None else int(amounts[partner])
     question = Question(A, None, (COLOUR,), (SPEND,), Purpose.INSIGHTS)
-    measured = open_sealed(room.engine.measure(question, agreement, versions, date(2026, 3, 14), {"b1": gone}))
+    gone.sort()
+    absent = {"b1": Withdrawn("some", lambda: (gone, np.full(len(gone), bit, np.uint8)))}
+    measured = open_sealed(room.engine.measure(question, agreement, versions, date(2026, 3, 14), absent))
     assert measured.counts == tuple(counts)
     assert measured.sums[SPEND] == tuple(sums)
     overlap = Question(A, None, (Matched(B),), (), Purpose.INSIGHTS)
-    measured = open_sealed(room.engine.measure(overlap, agreement, versions, date(2026, 3, 14), {"b1": gone}))
+    measured = open_sealed(room.engine.measure(overlap, agreement, versions, date(2026, 3, 14), absent))
     assert measured.counts == (sum(counts[:4]), counts[4])
+    wanted = random.permutation(size * 2)[:20_000]
+    rows = {number: row for row, number in enumerate(numbers[B]["phone"].tolist())}
+    found = room.engine.find("b1", "phone", _tokens(wanted))
+    assert found.tolist() == [rows.get(number, -1) for number in wanted.tolist()]
+    room.engine.erase("b1", gone)
+    measured = open_sealed(room.engine.measure(question, agreement, versions, date(2026, 3, 14), {}))
+    assert measured.counts == tuple(counts)
 
 
 def _tokens(numbers: np.ndarray) -> np.ndarray:

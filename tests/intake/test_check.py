@@ -25,6 +25,8 @@ from tests.intake import uploads
 from tests.intake.uploads import EXPECTED, IDENTITY, REF, REKEY_KEY, ROWS
 from tests.worlds import DAY
 
+KEPT = EXPECTED.agreement.terms.retention_days
+
 
 def _check(tmp_path: Path, path: Path, limits: Limits = LIMITS, **changes: Any) -> Accepted | Rejected:
     outcome = check(path, uploads.signed(path, **changes), EXPECTED, REKEY_KEY, tmp_path / "staged", limits)
@@ -74,6 +76,8 @@ def test_a_good_file_is_accepted_and_can_be_published(tmp_path: Path, good: Path
         ({"epoch": 2, "key_check": "cd" * 16}, Rejection.WRONG_EPOCH),
         ({"expires": DAY.isoformat()}, Rejection.EXPIRED_MANIFEST),
         ({"expires": (DAY - timedelta(1)).isoformat()}, Rejection.EXPIRED_MANIFEST),
+        ({"expires": None}, Rejection.RETENTION),
+        ({"expires": (DAY + timedelta(KEPT + 2)).isoformat()}, Rejection.RETENTION),
         ({"keys": ("email",)}, Rejection.COLUMNS_MISMATCH),
         ({"keys": ("phone", "email")}, Rejection.COLUMNS_MISMATCH),
         ({"attributes": ()}, Rejection.COLUMNS_MISMATCH),
@@ -93,7 +97,8 @@ def test_manifests_that_do_not_fit(good: Path, changes: dict[str, Any], reason: 
 
 def test_a_manifest_that_fits(good: Path) -> None:
     assert check_manifest(uploads.signed(good), EXPECTED) is None
-    assert check_manifest(uploads.signed(good, expires=(DAY + timedelta(1)).isoformat()), EXPECTED) is None
+    for days in (1, KEPT, KEPT + 1):  # the partner's clock may be a day ahead
+        assert check_manifest(uploads.signed(good, expires=(DAY + timedelta(days)).isoformat()), EXPECTED) is None
     few = check_manifest(uploads.signed(good), EXPECTED, replace(LIMITS, columns=5))
     assert few is not None
     assert few.reason is Rejection.TOO_LARGE

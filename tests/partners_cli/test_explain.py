@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from partners.explain import BASE, FLOOR, Line, explain, to_json
+from partners.explain import Line, explain, to_json
 from partners.proposal import read_proposal
 from policies.agreement import Agreement, Attribute
+from policies.explanations import BASE, FLOOR
 from policies.purpose import Purpose
 from policies.terms import Mode, Terms
 from tests.partners_cli.conftest import agreement_table

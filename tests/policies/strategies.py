@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policies.purpose import Purpose
 from policies.question import All, AnyOf, AudienceRef, ColumnRef, Is, Matched, Not, Question, Where
-from policies.terms import MICRO, Kind, Mode, Terms
+from policies.terms import MICRO, Figures, Kind, Mode, Terms
 from tests.engine.model import Person
 from tests.worlds import Row
 
@@ -100,6 +100,8 @@ def terms() -> st.SearchStrategy[Terms]:
         kinds=st.none() | st.frozensets(st.sampled_from(Kind)),
         columns=st.none() | columns,
         retention_days=st.none() | st.integers(1, 3_660),
+        figures=st.none() | st.sampled_from(Figures),
+        minimum_audience=sizes,
     )
 
 

@@ -1,22 +1,26 @@
 """Threshold mode: exact counts of at least k, rounded down; nothing in a release tells about what it withholds."""
 
 from decimal import Decimal
+from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.cells import cells
 from policies.decision import Figure
 from policies.disclose import Measured, threshold
 from policies.purpose import Purpose
-from policies.question import ColumnRef, Question, by_key
+from policies.question import By, ColumnRef, Matched, Question, by_key
 from policies.terms import Mode
-from tests.policies.strategies import LAW, A
+from tests.policies.strategies import LAW, A, D
 from tests.policies.tables import (
     CITY,
     DECIMALS,
     ROUNDING,
     SPEND,
+    TIER,
     WEIGHT,
     K,
     agreement,
@@ -25,6 +29,7 @@ from tests.policies.tables import (
     members,
     tables,
 )
+from tests.soak import FACTOR
 
 AGREED = agreement(Mode.THRESHOLD)
 UNIT = Decimal(1).scaleb(-DECIMALS)
@@ -105,6 +110,54 @@ def test_what_is_withheld_leaves_no_trace(table: tuple[Question, Measured], data
         for measure, amounts in measured.sums.items()
     }
     assert threshold(question, AGREED, Measured(other, sums)) == threshold(question, AGREED, measured)
+
+
+def test_no_withheld_cell_is_derivable_within_a_release() -> None:
+    """Random tables. Each has two others with the same release, byte for byte: every withheld cell has nobody in one of
+    them and k - 1 people in the other, whatever its neighbours have. So nothing that the release says narrows it down.
+
+    `make soak` takes 20,000 tables.
+    """
+    dimensions: tuple[By, ...] = (CITY, TIER, Matched(D))
+    random, withheld = Random(11), 0
+    shapes = [
+        Question(A, None, by, sums, Purpose.INSIGHTS).canonical()
+        for length in (1, 2, 3)
+        for by in combinations(dimensions, length)
+        for sums in ((), (SPEND,))
+    ]
+    for _ in range(1_000 * FACTOR):
+        question = random.choice(shapes)
+        agreed = AGREEMENTS[random.choice(list(AGREEMENTS))]
+        least = max(agreed.terms.minimum_size, agreed.terms.rounding)
+        counts = [
+            random.choice((random.randrange(3 * least), random.randrange(least))) for _ in cells(question, agreed)
+        ]
+        measured = _measured(random, question, counts, {})
+        release = threshold(question, agreed, measured)
+        small = {row for row, count in enumerate(counts) if count < least}
+        withheld += len(small)
+        full = {row for row in small if random.random() < 0.5}
+        kept = {row: measured for row in range(len(counts)) if row not in small}
+        for crowded in (full, small - full):
+            changed = [count if row in kept else (row in crowded) * (least - 1) for row, count in enumerate(counts)]
+            assert threshold(question, agreed, _measured(random, question, changed, kept)) == release
+    assert withheld > 1_000 * FACTOR
+
+
+def _measured(random: Random, question: Question, counts: list[int], kept: dict[int, Measured]) -> Measured:
+    """These people, with any sums that so many can have; in some rows the sums of another table."""
+    sums = {
+        measure: tuple(
+            kept[row].sums[measure][row] if row in kept else random.randint(-100 * count, WEIGHT * count)
+            for row, count in enumerate(counts)
+        )
+        for measure in question.sum
+    }
+    return Measured(tuple(counts), sums)
+
+
+AGREEMENTS = {(k, rounding): agreement(Mode.THRESHOLD, rounding, k) for k in (1, 10, 50) for rounding in (1, 10)}
 
 
 @LAW

@@ -14,6 +14,7 @@ from policies.terms import (
     DEFAULTS,
     MICRO,
     BadTerms,
+    Figures,
     Kind,
     Mode,
     Terms,
@@ -38,6 +39,8 @@ AT_LEAST_AS_STRICT: dict[str, Rule] = {
     "kinds": lambda one, other: one <= other,
     "columns": lambda one, other: one <= other,
     "retention_days": lambda one, other: one <= other,
+    "figures": lambda one, other: one is Figures.MATCH_RATES or other is Figures.ALL,
+    "minimum_audience": lambda one, other: one >= other,
 }
 PARTIES = st.lists(terms(), min_size=1, max_size=3)
 
@@ -109,13 +112,17 @@ def test_terms_of_nobody_allow_nothing() -> None:
 def test_terms_are_in_force_when_none_is_open(parties: list[Terms]) -> None:
     combined = combine(parties)
     stated = {field.name: getattr(combined, field.name) for field in fields(Terms)}
-    if missing := [name for name, value in stated.items() if value is None and name != "columns"]:
+    may_be_open = ("columns", "figures", "minimum_audience")
+    if missing := [name for name, value in stated.items() if value is None and name not in may_be_open]:
         with pytest.raises(BadTerms) as problem:
             in_force(tuple(parties))
         assert all(name in str(problem.value) for name in missing)
     else:
         force = in_force(tuple(parties))
-        assert {name: getattr(force, name) for name in stated} == stated
+        expected = {**stated, "figures": combined.figures or Figures.ALL}
+        if combined.figures is Figures.MATCH_RATES:
+            expected["kinds"] -= {Kind.STATISTICS}  # it has no match rates
+        assert {name: getattr(force, name) for name in stated} == expected
 
 
 def test_the_defaults() -> None:

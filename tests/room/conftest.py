@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,8 @@ CUSTOMERS: dict[Brand, list[Customer]] = {
     ],
     VISITS: [Customer(f"p{n}@mail.example", insights=n % 13 != 1) for n in range(100, 500)],
 }
+MORE = Brand("fresh", "more", ("id.card",))
+FRESH, TASTY = people(range(300)), people(range(100, 400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +125,22 @@ def shared_published(shared_opened: Collaboration, tmp_path_factory: pytest.Temp
 def published(shared_published: Collaboration, tmp_path: Path) -> Iterator[Collaboration]:
     with shared_published.stage.copy(tmp_path) as stage:
         yield Collaboration(stage, shared_published.id)
+
+
+@pytest.fixture(scope="package")
+def shared_exact(shared_joined: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collaboration]:
+    """Figures without noise: 300 people each, 200 of them the same; `more` has twenty of fresh's cards."""
+    with shared_joined.copy(tmp_path_factory.mktemp("exact")) as stage:
+        terms: dict[str, Any] = {"mode": "threshold", "minimum_size": 10, "rounding": 1}
+        identifier = stage.agree(DRIVE, READERS, MORE, **terms, purposes=["insights", "measurement"])
+        stage.share_secret(identifier)
+        stage.publish(identifier, DRIVE, FRESH)
+        stage.publish(identifier, READERS, TASTY)
+        stage.publish(identifier, MORE, people(range(100, 120)))
+        yield Collaboration(stage, identifier)
+
+
+@pytest.fixture
+def exact(shared_exact: Collaboration, tmp_path: Path) -> Iterator[Collaboration]:
+    with shared_exact.stage.copy(tmp_path) as stage:
+        yield Collaboration(stage, shared_exact.id)

@@ -27,16 +27,12 @@ QUARTER = MICRO // 4
 def different(count: int) -> list[dict[str, Any]]:
     """Questions that have no release in common; each costs tasty a quarter and fresh half of that."""
     values = ("gold", "silver", "other", "unknown")
-    subsets = [subset for size in (1, 2, 3, 4) for subset in combinations(values, size)]
+    subsets = [subset for size in (1, 2, 3) for subset in combinations(values, size)]
+    every: dict[str, Any] = {"kind": "statistics", "count": "fresh/drive", "where": {"matched": "tasty/readers"}}
     asked: list[dict[str, Any]] = [
-        {
-            "kind": "statistics",
-            "count": "fresh/drive",
-            "where": {"all": [{"matched": "tasty/readers"}, {"is": ["fresh/drive.tier", list(subset)]}]},
-        }
-        for subset in subsets
+        {**every, "where": {"all": [every["where"], {"is": ["fresh/drive.tier", list(subset)]}]}} for subset in subsets
     ]
-    return [*asked, {"kind": "statistics", "count": "fresh/drive", "where": {"matched": "tasty/readers"}}][-count:]
+    return [*asked, every, {**every, "by": ["fresh/drive.tier"]}][-count:]
 
 
 def ledger(stage: Stage) -> dict[str, int]:

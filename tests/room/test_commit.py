@@ -1,5 +1,6 @@
 """Debit, release, report and leaf commit together; nothing leaves before its leaf is published; no crash loses any."""
 
+import errno
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -72,29 +73,34 @@ def test_a_catalog_that_cannot_be_written_fails_closed(
 
     before = counts(published.stage)
     monkeypatch.setattr(reports, "keep", full)
-    assert asked(published, OVERLAP) == asked(published, REFUSED) == (503, "log-unavailable")
+    assert asked(published, OVERLAP) == asked(published, REFUSED) == (503, "disk-unavailable")
     assert counts(published.stage) == before
 
 
 @pytest.mark.parametrize("body", [OVERLAP, REFUSED], ids=["released", "refused"])
-@pytest.mark.parametrize("error", [SignerRefused("the key is gone"), OSError("no space")], ids=["signer", "disk"])
+@pytest.mark.parametrize(
+    "error",
+    [SignerRefused("the key is gone"), PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "no space")],
+    ids=["signer", "rights", "disk"],
+)
 def test_what_is_not_published_is_not_answered(
     published: Collaboration, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], error: Exception
 ) -> None:
     """The decision stands and is charged once; it is there to be read as soon as the log can be published again."""
     stage, room = published.stage, published.stage.players["tasty"].room
+    told = (507, "disk-full") if getattr(error, "errno", None) == errno.ENOSPC else (503, "log-unavailable")
 
     def fails(*_: Any, **__: Any) -> bytes:
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(publisher, "publish", fails)
-        assert asked(published, body) == (503, "log-unavailable")
+        patch.setattr(publisher, "_publish", fails)
+        assert asked(published, body) == told
         (summary,) = room.reports(published.id)
         assert summary.id is not None
         with pytest.raises(RoomRefused) as caught:
             room.report(summary.id)
-        assert caught.value.problem.code == "log-unavailable"
+        assert caught.value.problem.code == told[1]
     report = room.report(summary.id)
     assert report.receipt is not None
     assert receipts.check(report.receipt, stage.room.signer.verifier).ok

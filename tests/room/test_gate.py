@@ -30,6 +30,7 @@ from tests.room.stage import DRIVE, READERS, VISITS, Brand, Stage, people
 OVERLAP: dict[str, Any] = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 MATCHED: dict[str, Any] = {"kind": "statistics", "count": "fresh/drive", "by": [{"matched": "tasty/readers"}]}
 GOLD = {"is": ["fresh/drive.tier", ["gold"]]}
+WHOLE = {"is": ["tasty/readers.genre", ["food", "news", "other", "unknown"]]}
 QUARTER = MICRO // 4
 
 
@@ -107,14 +108,14 @@ def refused_for(at: Collaboration, identifier: str | None, reason: Reason, about
         stored = client.get(f"/v1/reports/{identifier}").json()
     assert (stored["status"], stored["reason"], stored["figures"]) == ("refused", reason.value, [])
     assert (stored["cost"], stored["free"]) == ({}, True)
-    assert stored["explanation"] == (f"{RULES[reason]} ({about})" if about else RULES[reason])
+    assert stored["explanation"].startswith(f"{RULES[reason]} ({about}) " if about else f"{RULES[reason]} ")
     receipt = receipts.Receipt.from_json(stored["receipt"])
     verdict = receipts.check(receipt, at.stage.room.signer.verifier)
     assert (verdict.ok, verdict.decision) == (True, "refuse")
     event, details = next(leaf for leaf in decisions(at.stage) if leaf[1]["report"] == identifier)
     assert (event, details["reason"], details["about"]) == ("decision:refuse", reason.value, about)
     assert details["day"] == stored["date"] == at.stage.clock().date().isoformat()
-    assert len(details["questions"]) == len(plan.questions(request.from_json(asked)))
+    assert len(details["questions"]) == len(plan.questions(request.from_json(asked), at.stage.agreement(at.id)))
     assert at.stage.rows("select count(*) from releases where report = ?", identifier) == [(0,)]
     assert at.stage.rows("select count(*) from ledger where report = ?", identifier) == [(0,)]
 
@@ -140,6 +141,10 @@ SPELLINGS: tuple[dict[str, Any], ...] = (
         by=["fresh/drive.tier", "tasty/readers.genre", "fresh/drive.tier"],
         purpose="insights",
     ),
+    statistics(  # a value is no match in the counted audience, a whole code-list of another is one
+        where={"any": [{"all": [GOLD, WHOLE, {"matched": "fresh/drive"}]}, {"all": [GOLD, {"not": WHOLE}, WHOLE]}]},
+        by=["fresh/drive.tier", "tasty/readers.genre"],
+    ),
 )
 
 
@@ -162,7 +167,7 @@ def test_the_same_day_the_same_question_is_the_same_release(published: Collabora
             assert (again.free, again.cost, again.asked_by) == (True, (), name)
             assert again.id != first.id
     assert spent(stage) == charged
-    assert [event for event, _ in decisions(stage)] == ["decision:release"] + 6 * ["decision:repeat"]
+    assert [event for event, _ in decisions(stage)] == ["decision:release"] + 8 * ["decision:repeat"]
     assert {str(details["cost"]) for event, details in decisions(stage) if event == "decision:repeat"} == {"{}"}
 
 
@@ -179,7 +184,7 @@ def test_a_question_that_was_released_within_another_report_is_not_charged_again
     stage.ask("fresh", published.id, MATCHED)
     before = spent(stage)
     report = stage.ask("fresh", published.id, OVERLAP)
-    _, other = budget.price(plan.questions(request.from_json(OVERLAP)), agreement)
+    _, other = budget.price(plan.questions(request.from_json(OVERLAP), agreement), agreement)
     charged = budget.charge([other])
     assert {owner: micro - before[owner] for owner, micro in spent(stage).items()} == charged
     assert dict(report.cost) == {owner: Decimal(micro) / MICRO for owner, micro in charged.items()}
@@ -234,7 +239,7 @@ def test_a_price_charges_nothing_and_is_what_is_charged(
         patch.setattr(EmbeddedEngine, "measure", None)
         quotes = [room.quote(published.id, request.from_json(asked)) for _ in range(2)]
     assert quotes[0] == quotes[1]
-    assert quotes[0].questions == plan.questions(request.from_json(asked))
+    assert quotes[0].questions == plan.questions(request.from_json(asked), stage.agreement(published.id))
     assert dict(quotes[0].left) == dict.fromkeys(("fresh", "tasty"), 5 * MICRO)
     assert (quotes[0].refused, quotes[0].unbounded) == (None, False)
     assert (stage.leaves(), spent(stage)) == (leaves, {})

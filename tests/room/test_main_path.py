@@ -55,7 +55,7 @@ def test_threshold_figures_are_those_of_a_recount(trio: Trio, name: str) -> None
 @pytest.mark.parametrize("name", ASKED)
 def test_private_figures_are_those_of_a_recount_and_noise(trio: Trio, name: str) -> None:
     agreement = trio.stage.agreement(trio.private)
-    prices = budget.price(plan.questions(request.from_json(ASKED[name])), agreement)
+    prices = budget.price(plan.questions(request.from_json(ASKED[name]), agreement), agreement)
     people = max(price.scales.counts for price in prices if price.scales)
     amounts = max((scale for price in prices if price.scales for scale in price.scales.sums.values()), default=0)
     # A sum of a dozen draws is 60 scales away once in 10^13 times.

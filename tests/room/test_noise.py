@@ -21,7 +21,7 @@ def test_figures_lie_within_their_stated_margin(shared_opened: Collaboration, mo
     """The gate's own disclosure of an overlap, 10,000 times: 95 of 100 within the margin, for cells and for totals."""
     agreement = shared_opened.stage.agreement(shared_opened.id)
     asked = request.from_json({"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]})
-    question, price = plan.questions(asked)[0], budget.price(plan.questions(asked), agreement)[0]
+    question, price = plan.questions(asked, agreement)[0], budget.price(plan.questions(asked, agreement), agreement)[0]
     sealed = Sealed(Measured((MATCHED, UNMATCHED), {}))
     exact: dict[tuple[Value, ...], int] = {(True,): MATCHED, (False,): UNMATCHED, (): MATCHED + UNMATCHED}
     within = dict.fromkeys(exact, 0)
@@ -83,7 +83,7 @@ def test_every_vector_has_its_own_noise(shared_opened: Collaboration, monkeypatc
             "sum": ["tasty/readers.clicks", "fresh/drive.spend"],
         }
     )
-    (question,) = plan.questions(asked)
+    (question,) = plan.questions(asked, agreement)
     (price,) = budget.price((question,), agreement)
     clicks, spend = ColumnRef.parse("tasty/readers.clicks"), ColumnRef.parse("fresh/drive.spend")
     drawn: list[tuple[int, int]] = []

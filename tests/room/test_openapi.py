@@ -9,6 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from cleanroom import __version__
+from cleanroom.commitments import commit_days
+from partners import withdrawal
+from partners.withdrawal import Action, Batch
+from policies.purpose import Purpose
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, READERS, Stage, people
 
@@ -118,6 +122,23 @@ def test_the_token_is_asked_for_where_it_is_needed(document: dict[str, Any]) -> 
         assert operation.get("security", []) == ([] if path in PUBLIC else [{"bearer": []}]), path
 
 
+def test_an_upload_says_which_headers_and_which_body_it_takes(document: dict[str, Any]) -> None:
+    def asked(path: str, method: str) -> dict[str, bool]:
+        parameters = (resolved(document, each) for each in document["paths"][path][method].get("parameters", []))
+        return {each["name"]: each["required"] for each in parameters if each["in"] == "header"}
+
+    one = "/v1/uploads/{identifier}"
+    version = {"Tus-Resumable": True}
+    assert asked("/v1/uploads", "post") == version | {"Upload-Length": True}
+    assert asked(one, "head") == asked(one, "delete") == version
+    assert asked(one, "patch") == version | {"Upload-Offset": True, "Upload-Checksum": False}
+    body = document["paths"][one]["patch"]["requestBody"]
+    assert (body["required"], set(body["content"])) == (True, {"application/offset+octet-stream"})
+    for path, method, operation in operations(document):
+        if method in ("post", "put", "patch") and path != "/v1/uploads":
+            assert operation["requestBody"]["content"], f"{method} {path}"
+
+
 class Checked:
     """Sends requests and holds every answer to the description."""
 
@@ -149,6 +170,24 @@ class Checked:
             assert errors == [], f"{method} {path}"
             if "$ref" in content[kind]["schema"]:
                 assert set(answer.json()) <= set(resolved(self._document, content[kind]["schema"])["properties"])
+
+
+def signed_batch(stage: Stage, collaboration: str) -> dict[str, Any]:
+    """A withdrawal of fresh's, as it is sent."""
+    batch = Batch(
+        collaboration=collaboration,
+        partner="fresh",
+        audience=None,
+        epoch=1,
+        key_check=str(stage.players["fresh"].room.collaboration(collaboration).key_check),
+        action=Action.WITHDRAW,
+        purposes=frozenset(Purpose),
+        match_key="email",
+        tokens=(bytes(16),),
+        created="2026-03-14T12:00:00Z",
+        nonce=withdrawal.nonce(),
+    )
+    return withdrawal.sign(stage.players["fresh"].identity, batch).to_json()
 
 
 def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any], opened: Collaboration) -> None:
@@ -202,6 +241,15 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
             send("GET", "/v1/reports/{identifier}", f"/v1/reports/{answer.json()['id']}")
         send("POST", f"{one}/reports", f"{base}/reports", json={"kind": "overlap"})
         send("GET", f"{one}/reports", f"{base}/reports")
+        signed = signed_batch(stage, opened.id)
+        for body in (signed, signed, {**signed, "batch": {}}):
+            send("POST", f"{one}/withdrawals", f"{base}/withdrawals", json=body)
+        send("GET", f"{one}/withdrawals/{{batch}}", f"{base}/withdrawals/none")
+        stage.clock.forward(days=1)
+        with stage.room.catalog() as catalog:
+            commit_days(stage.room, catalog)
+        stage.clock.forward(days=-1)  # the token is of today
+        send("GET", "/v1/consents/{day}", f"/v1/consents/{stage.clock().date().isoformat()}")
         send("GET", "/v1/ledger", "/v1/ledger")
         send("POST", "/v1/grants", "/v1/grants", json={})
         send("GET", "/v1/log/{name}", "/v1/log/tile/0/000")

@@ -1,5 +1,6 @@
 """Every error of every route is a problem (RFC 9457): one shape, one content type, nothing of what was sent."""
 
+import errno
 import json
 import re
 import sqlite3
@@ -12,6 +13,8 @@ from werkzeug.routing import Rule
 
 from cleanroom.api import audiences, collaborations, ledger, public, reports, uploads
 from cleanroom.api.problems import Problem
+from cleanroom.audit.publisher import LogUnavailable
+from cleanroom.catalog import catalog
 from cleanroom.catalog import collaborations as stored
 from tests.room.conftest import Collaboration
 from tests.room.stage import URL, Stage
@@ -79,7 +82,7 @@ def test_every_route_but_the_open_ones_needs_a_token(shared_joined: Stage, autho
             else:
                 is_problem(answer, Problem.UNAUTHORIZED)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert len(seen) == 14
+    assert len(seen) == 17
 
 
 def test_an_expired_token_is_none(joined: Stage) -> None:
@@ -196,6 +199,17 @@ def test_a_question_too_long_for_the_log(shared_opened: Collaboration) -> None:
         is_problem(client.post(f"/v1/collaborations/{shared_opened.id}/reports", json=asked), Problem.BAD_QUESTION)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_question_without_a_canonical_form(shared_opened: Collaboration, dry_run: bool) -> None:
+    """It tells too many kinds of people apart: nothing is measured, charged or logged."""
+    leaves = shared_opened.stage.leaves()
+    where = {"any": [{"matched": f"p{number}/x"} for number in range(17)]}
+    asked = {"kind": "statistics", "count": "fresh/drive", "where": where, "dry_run": dry_run}
+    with shared_opened.stage.http("fresh") as client:
+        is_problem(client.post(f"/v1/collaborations/{shared_opened.id}/reports", json=asked), Problem.BAD_QUESTION)
+    assert shared_opened.stage.leaves() == leaves
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -250,16 +264,48 @@ def test_a_bug_is_a_problem_too(
     is_problem(answer, Problem.INTERNAL)
 
 
-@pytest.mark.parametrize("error", [OSError(CANARY), sqlite3.OperationalError(CANARY)])
-def test_a_catalog_that_cannot_be_read_fails_closed(
-    shared_opened: Collaboration, monkeypatch: pytest.MonkeyPatch, error: Exception
+def _sqlite(code: int) -> sqlite3.OperationalError:
+    """As the driver raises it."""
+    error = sqlite3.OperationalError(CANARY)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (OSError(CANARY), Problem.DISK),
+        (OSError(errno.EIO, CANARY), Problem.DISK),
+        (PermissionError(errno.EACCES, CANARY), Problem.DISK),
+        (OSError(errno.ENOSPC, CANARY), Problem.DISK_FULL),
+        (OSError(errno.EDQUOT, CANARY), Problem.DISK_FULL),
+        (LogUnavailable(errno.EIO, CANARY), Problem.LOG),
+        (LogUnavailable(errno.ENOSPC, CANARY), Problem.DISK_FULL),
+        (sqlite3.OperationalError(CANARY), Problem.DISK),
+        (_sqlite(sqlite3.SQLITE_IOERR), Problem.DISK),
+        (_sqlite(sqlite3.SQLITE_FULL), Problem.DISK_FULL),
+        (_sqlite(sqlite3.SQLITE_LOCKED), Problem.BUSY),
+    ],
+)
+def test_what_cannot_be_stored_or_read_fails_closed_and_names_its_cause(
+    shared_opened: Collaboration, monkeypatch: pytest.MonkeyPatch, error: Exception, problem: Problem
 ) -> None:
     def broken(*_: Any) -> None:
         raise error
 
     with shared_opened.stage.http("fresh") as client:
         monkeypatch.setattr(stored, "of_partner", broken)
-        is_problem(client.get("/v1/collaborations"), Problem.LOG)
+        is_problem(client.get("/v1/collaborations"), problem)
+
+
+def test_a_catalog_that_somebody_writes_for_too_long_is_busy(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process holds the catalog's only lock for writing; then it lets go."""
+    monkeypatch.setattr(catalog, "BUSY_SECONDS", 0.05)
+    with joined.http("fresh") as client:
+        with joined.room.catalog() as other, other.transaction():
+            is_problem(_send(client, "POST", "/v1/uploads", headers={"Upload-Length": "1"}), Problem.BUSY)
+        assert list(joined.room.settings.incoming.iterdir()) == []
+        assert _send(client, "POST", "/v1/uploads", headers={"Upload-Length": "1"}).status_code == 201
 
 
 def test_codes_are_distinct_and_every_text_is_a_sentence() -> None:

@@ -1,6 +1,8 @@
 """Publication: whole or not at all, replaced, retired, and made good after a crash at any step."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from cleanroom.audit import publisher
 from cleanroom.catalog import versions
 from cleanroom.engine.embedded import EmbeddedEngine
 from cleanroom.engine.interface import Staged
-from partners import receipts
+from partners import manifest, receipts
 from partners.receipts import Receipt
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, people
@@ -110,6 +112,34 @@ def test_a_lost_re_key_key_is_told_and_never_replaced(published: Collaboration) 
     assert (found["state"], found["problem"]["reason"]) == ("refused", "room_key_missing")
     assert current(at) == old
     assert list(at.stage.room.settings.keys.glob("*.rekey")) == []
+
+
+def test_damage_to_another_audience_is_told_apart(published: Collaboration) -> None:
+    """The one who uploads cannot mend it, and everybody else's work goes on."""
+    at, old = published, current(published)
+    readers = at.stage.room.settings.data / "audiences" / (current(at, "tasty") or "") / "token.email.npy"
+    content = readers.read_bytes()
+    readers.write_bytes(content[:-1])
+    version = at.stage.publish(at.id, DRIVE, people(range(20)))
+    found = at.stage.version(at.id, DRIVE, version)
+    assert (found["state"], found["problem"]["reason"]) == ("refused", "room_data_damaged")
+    assert "Tell the operator" in found["problem"]["detail"]
+    assert current(at) == old
+    assert leftovers(at.stage) == []
+    readers.write_bytes(content)
+    assert at.stage.publish(at.id, DRIVE, people(range(21))) == current(at)
+
+
+def test_a_manifest_that_asks_to_be_kept_for_too_long(opened: Collaboration) -> None:
+    at, made = opened, opened.stage.prepare(opened.id, DRIVE, people(range(20)))
+    last = (at.stage.clock().date() + timedelta(days=367)).isoformat()
+    longer = replace(made.manifest.manifest, expires=last)
+    signed = manifest.sign(at.stage.players["fresh"].identity, longer)
+    version = announce(at, signed, made.audience_path.read_bytes())
+    at.stage.work()
+    found = at.stage.version(at.id, DRIVE, version)
+    assert (found["state"], found["problem"]["reason"]) == ("refused", "kept_too_long")
+    assert "365 days" in found["problem"]["detail"]
 
 
 def test_a_refused_newer_version_leaves_the_older_published(published: Collaboration) -> None:

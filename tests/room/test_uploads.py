@@ -1,18 +1,23 @@
 """Resumable uploads (tus 1.0): bytes arrive once, in order, and only their owner sees them."""
 
 import base64
+import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from werkzeug.test import TestResponse
 
+from cleanroom.api import uploads
 from cleanroom.intake.limits import LIMITS
 from partners.room import upload
-from tests.room.stage import URL, Stage
+from tests.room.conftest import Collaboration
+from tests.room.stage import DRIVE, URL, Stage, people
 from tests.room.versions import restart
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -59,8 +64,11 @@ def streamed(stage: Stage, client: httpx.Client, address: str, body: Any, length
 
 @pytest.fixture
 def client(shared_joined: Stage) -> Iterator[httpx.Client]:
+    """A partner's, that ends all of its uploads afterwards: it may have so many only."""
     with shared_joined.http("fresh") as opened:
         yield opened
+        for (identifier,) in shared_joined.rows("select id from uploads where partner = 'fresh'"):
+            assert opened.delete(f"/v1/uploads/{identifier}", headers=TUS).status_code == 204
 
 
 def test_an_upload_in_two_parts(shared_joined: Stage, client: httpx.Client) -> None:
@@ -116,7 +124,9 @@ def test_what_arrived_before_a_cut_stays(shared_joined: Stage, client: httpx.Cli
             return piece
 
     answer = streamed(shared_joined, client, address, Cut(), len(content))
-    assert answer.status_code == 400
+    assert answer.status_code == 408
+    assert answer.json is not None
+    assert answer.json["type"] == "/problems/cut-off"
     at = offset(client, address)
     assert at == 700_000
     assert stored(shared_joined, address) == content[:at]
@@ -218,6 +228,62 @@ def test_a_chunk_with_a_checksum_is_kept_whole_or_not_at_all(shared_joined: Stag
     assert stored(shared_joined, address) == b"abc"
     for header in ("md5 AAAA", "sha1", "sha1 AAAA", good, ""):
         refused(patch(client, address, 3, b"abc", **{"Upload-Checksum": header}), 400, "bad-request")
+
+
+def test_a_partner_has_so_many_uploads(
+    shared_joined: Stage, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 3)
+    monkeypatch.setattr(uploads, "MAX_UPLOADED_BYTES", 100)
+    first = created(client, 50)
+    refused(create(client, 51), 429, "too-many-uploads")
+    created(client, 49)
+    created(client, 1)
+    refused(create(client, 0), 429, "too-many-uploads")
+    assert len(list(shared_joined.room.settings.incoming.iterdir())) == 3, "a refused upload leaves no file"
+    with shared_joined.http("tasty") as other:
+        address = created(other, 100)
+        assert other.delete(address, headers=TUS).status_code == 204
+    assert client.delete(first, headers=TUS).status_code == 204
+    assert create(client, 50).status_code == 201
+
+
+def test_a_decided_version_frees_its_upload(opened: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
+    stage = opened.stage
+    for numbers in (range(20), range(30)):
+        stage.publish(opened.id, DRIVE, people(numbers))
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_full_disk_is_told_and_loses_nothing(
+    shared_joined: Stage, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, checked: bool
+) -> None:
+    """The disk takes 700,000 bytes; then it has space again."""
+    content = bytes(range(256)) * 4000
+    address, limit = created(client, len(content)), 700_000
+    checksum = f"sha1 {base64.b64encode(hashlib.sha1(content).digest()).decode()}"
+    headers = {"Upload-Checksum": checksum} if checked else {}
+    really = Path.open
+
+    class Full(FileIO):
+        def write(self, data: Any, /) -> int:
+            left = limit - self.tell()
+            if not left:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(memoryview(data)[:left])
+
+    def opened(path: Path, mode: str = "r", buffering: int = -1, **more: Any) -> Any:
+        return Full(path, mode) if (mode, buffering) == ("r+b", 0) else really(path, mode, buffering, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", opened)
+        refused(patch(client, address, 0, content, **headers), 507, "disk-full")
+    at = offset(client, address)
+    assert at == (0 if checked else limit)
+    assert stored(shared_joined, address) == content[:at]
+    assert patch(client, address, at, content[at:]).status_code == 204
+    assert stored(shared_joined, address) == content
 
 
 def test_bytes_come_as_bytes(client: httpx.Client) -> None:

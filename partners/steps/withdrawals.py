@@ -1,0 +1,171 @@
+"""Withdrawing, reinstating, erasing: from a plain list to the room's acknowledgement; checking a day in the log.
+
+Rules: identifiers are read as `prepare` reads them, hashed here, and sent as tokens in batches. Each batch is kept in
+the partner's folder before it is sent; one that has no answer is sent again first, and the room takes it once. An
+acknowledgement counts only with the signature of the pinned log key, for exactly this batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from partners import protocol, withdrawal
+from partners.failure import Failure
+from partners.hashing import tokens
+from partners.home import Home
+from partners.identifiers import DateOrder, EmailProfile, Rules
+from partners.known_log import About
+from partners.listing import Tally, read_list
+from partners.prepare import NotAgreed
+from partners.room.answers import Acknowledged
+from partners.room.client import Room
+from partners.steps.agreements import find, parsed
+from partners.suppression import Kept, Suppressions
+from partners.transparency.acknowledgement import open_acknowledgement
+from partners.transparency.entry import commitment
+from partners.transparency.note import NoteError
+from partners.withdrawal import MAX_TOKENS, Action, Batch, SignedBatch, ascending, committed
+from policies.purpose import Purpose
+from policies.question import AudienceRef
+
+ERASURE_SECONDS = 60.0
+"""How long `erase` waits for the room to say that it is done."""
+
+
+class NotAcknowledged(Failure):
+    """An answer, or a day of the log, that does not say what the room has to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list and how it is read: one identifier a line. `region`, `date_order` as in a map."""
+
+    match_key: str
+    file: BinaryIO
+    region: str | None = None
+    date_order: DateOrder = DateOrder.YMD
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was read and sent. `earlier`: batches of earlier runs that got their answer only now.
+
+    `days`: the room's days whose commitments have the batches. `erased`: whether the room said that it is done.
+    """
+
+    collaboration: str
+    tally: Tally
+    sent: int
+    batches: int
+    earlier: int
+    days: tuple[str, ...]
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the log: how many batches it commits to, and how many of them were not sent from this folder."""
+
+    day: str
+    batches: int
+    unknown: int
+
+
+def send(
+    home: Home,
+    room: Room,
+    text: str,
+    action: Action,
+    purposes: frozenset[Purpose],
+    listed: Listed,
+    now: datetime,
+    progress: Callable[[int], None] = lambda sent: None,
+) -> Sent:
+    """Sends a list of any length. `text` is a collaboration's id or name, with `/AUDIENCE` for one audience only.
+
+    `progress` is told the identifiers sent so far. Raises `NotAgreed`, `NotAcknowledged`, `reading.BadFile`.
+    """
+    name, _, audience = text.partition("/")
+    identifier, me = find(room, name).id, home.room().partner
+    document = home.agreement(identifier)
+    if document is None:
+        raise NotAgreed(f"you have not signed this agreement; run `cleanroom-partner agree {identifier}`")
+    agreement, epoch = parsed(document), home.highest_epoch(identifier)
+    secret = home.secret(identifier, epoch)
+    if secret is None:
+        raise NotAgreed("there is no secret yet; run `cleanroom-partner secret accept`")
+    own = [each for each in agreement.audiences if each.ref.owner == me]
+    about = [each for each in own if not audience or each.ref == AudienceRef(me, audience)]
+    if not any(listed.match_key in each.keys for each in about):
+        keys = sorted({key for each in about for key in each.keys})
+        known = f"its match keys are {', '.join(keys)}" if about else f"you have no audience {audience} in it"
+        raise NotAgreed(f"nobody can be named like this in the agreement: {known}")
+    rules = Rules(EmailProfile(agreement.email_profile), listed.region, listed.date_order)
+    key = protocol.token_key(secret.value, identifier, epoch, listed.match_key)
+    kept, tally = home.suppressions(identifier), Tally()
+    earlier = [_deliver(home, room, kept, *each) for each in kept.waiting()]
+    answers: list[Acknowledged] = []
+    sent = 0
+    for texts in read_list(listed.file, listed.match_key, rules, listed.encoding, MAX_TOKENS, tally):
+        distinct = tuple(sorted(set(texts)))
+        made = ascending(row.tobytes() for row in tokens(key, (each.encode() for each in distinct)))
+        batch = Batch(
+            collaboration=identifier,
+            partner=me,
+            audience=audience or None,
+            epoch=epoch,
+            key_check=protocol.key_check(secret.value, identifier, epoch),
+            action=action,
+            purposes=purposes,
+            match_key=listed.match_key,
+            tokens=made,
+            created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            nonce=withdrawal.nonce(),
+        )
+        answers.append(_deliver(home, room, kept, *kept.add(withdrawal.sign(home.identity(), batch), distinct)))
+        sent += len(made)
+        progress(sent)
+    days = tuple(sorted({answer.day for answer in answers}))
+    erased = action is Action.ERASE and bool(answers) and room.erased(identifier, answers[-1].batch, ERASURE_SECONDS)
+    return Sent(identifier, tally, sent, len(answers), len(earlier), days, erased)
+
+
+def check_day(home: Home, room: Room, day: str) -> Day:
+    """Checks that the log commits to every batch of a day that the room acknowledged here. Raises `NotAcknowledged`."""
+    found = room.consents(day)
+    me, vkey = home.room().partner, home.room().vkey
+    expected = commitment(found.nonce, committed(me, day, found.batches))
+    room.log.check(found.receipt, About("consent", None, ("commitment", expected)))
+    own = set()
+    for identifier in home.collaborations():
+        for kept in home.suppressions(identifier):
+            if kept.acknowledgement and open_acknowledgement(kept.acknowledgement, vkey).day == day:
+                own.add(kept.signed.batch.sha256())
+    if missing := len(own - set(found.batches)):
+        raise NotAcknowledged(
+            f"the room acknowledged {missing} batches of {day} to which its log does not commit; keep this folder, "
+            "it is the evidence, and tell the other partners"
+        )
+    return Day(day, len(found.batches), len(set(found.batches) - own))
+
+
+def _deliver(home: Home, room: Room, into: Suppressions, path: Path, kept: Kept) -> Acknowledged:
+    """Sends a kept batch and keeps its acknowledgement, once that was verified."""
+    answer = room.withdraw(kept.signed)
+    _check(home, kept.signed, answer)
+    into.acknowledged(path, kept, answer.acknowledgement)
+    return answer
+
+
+def _check(home: Home, signed: SignedBatch, answer: Acknowledged) -> None:
+    batch = signed.batch
+    try:
+        note = open_acknowledgement(answer.acknowledgement, home.room().vkey)
+    except NoteError as problem:
+        raise NotAcknowledged(f"the room's acknowledgement does not hold: {problem}; tell the operator") from None
+    said = (note.collaboration, note.partner, note.batch, note.day)
+    if said != (batch.collaboration, batch.partner, batch.sha256(), answer.day) or answer.batch != batch.sha256():
+        raise NotAcknowledged("the room acknowledged something else than what was sent; tell the operator")
