@@ -4,6 +4,8 @@ Rules:
 * The map is held to the signed agreement before anything is read: same keys, attributes, code-lists and bounds.
 * Memory is bounded, whatever the size of the file (see `partners.gathering`).
 * The three files appear together, the manifest last. After any error or Ctrl-C none is there.
+* Who stood in the folder's earlier audience file and has no consent any more becomes a withdrawal that travels with the
+  upload (see `partners.lost`).
 * A file of hashes, of unreadable consent, or without a single usable row is refused as a whole: each means a wrong
   column or setting, and would give a silent overlap of zero.
 """
@@ -16,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from partners import audience, files, manifest, protocol
+from partners import audience, files, lost, manifest, protocol
 from partners.audience import ROW_GROUP_ROWS
 from partners.counting import summarise
 from partners.gathering import Gathered, ahead, gathered, row_groups
@@ -24,7 +26,7 @@ from partners.identifiers import EmailProfile, Invalid, phone_metadata_version
 from partners.keys import Identity
 from partners.manifest import Manifest, SignedManifest
 from partners.mapping import Map
-from partners.quality import Flaw, Quality
+from partners.quality import Drop, Flaw, Quality
 from partners.reading import BadFile
 from partners.records import unpack
 from partners.rows import KeyPlan, Plan
@@ -33,9 +35,9 @@ from policies.agreement import Agreement, Audience
 from policies.question import AudienceRef
 
 Progress = Callable[[str, int, int], None]
-"""Called with a step (`READING` in bytes, `WRITING` in rows), what is done of it and the whole of it."""
+"""Called with a step (`READING`, `COMPARING` in bytes, `WRITING` in rows), what is done of it and the whole of it."""
 
-READING, WRITING = "reading", "writing"
+READING, WRITING, COMPARING = "reading", "writing", "who lost consent"
 
 
 class NotAgreed(ValueError):
@@ -44,13 +46,19 @@ class NotAgreed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What `prepare` has written, and what it says."""
+    """What `prepare` has written, and what it says.
+
+    `withdrawals`: tokens that wait to be withdrawn with the upload. `suppressed`: rows that stand on the owner's
+    withdrawal list.
+    """
 
     manifest: SignedManifest
     audience_path: Path
     manifest_path: Path
     quality_path: Path
     quality: Quality
+    withdrawals: int = 0
+    suppressed: int = 0
 
 
 def prepare(
@@ -99,7 +107,15 @@ def prepare(
         if not quality.rows_kept:
             reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
             raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
-        return _write(found, plan, draft, quality, identity, out_dir, partial(progress, WRITING))
+        earlier = lost.standing(out_dir, draft)
+        prepared = _write(found, plan, draft, quality, identity, out_dir, partial(progress, WRITING))
+    waiting = lost.waiting(out_dir, draft)
+    dropped = {Drop(tally.code): tally.count for tally in quality.dropped}
+    if waiting or (earlier and dropped[Drop.NO_CONSENT] + dropped[Drop.EXPIRED]):
+        told = partial(progress, COMPARING)
+        gone = lost.lost(mapping, plan, earlier, prepared.audience_path, waiting, told)
+        return replace(prepared, withdrawals=lost.keep(out_dir, draft, identity, gone, now))
+    return prepared
 
 
 def _agreed(mapping: Map, agreement: Agreement, identity: Identity) -> Audience:

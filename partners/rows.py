@@ -74,15 +74,12 @@ def convert(chunk: Chunk, plan: Plan) -> Converted:
     lines = np.asarray(chunk.lines, dtype=np.int64)
     masks = _masks(chunk, lines, plan.consent, counts)
     last_days = _last_days(chunk, lines, plan, counts)
-    consented = masks > 0
-    if last_days is not None:
-        today = np.datetime64(plan.today, "D")
-        consented &= ~np.isnat(last_days) & (last_days >= today)
-    found = [_tokens(chunk, lines, key, plan.rules, consented, counts) for key in plan.keys]
+    standing = _standing(masks, last_days, plan)
+    found = [_tokens(chunk, lines, key, plan.rules, standing, counts) for key in plan.keys]
     kept = np.logical_or.reduce([valid for valid, _ in found])
     counts.add_rows(lines[masks == 0], "dropped", Drop.NO_CONSENT.value)
-    counts.add_rows(lines[(masks > 0) & ~consented], "dropped", Drop.EXPIRED.value)
-    counts.add_rows(lines[consented & ~kept], "dropped", Drop.NO_IDENTIFIER.value)
+    counts.add_rows(lines[(masks > 0) & ~standing], "dropped", Drop.EXPIRED.value)
+    counts.add_rows(lines[standing & ~kept], "dropped", Drop.NO_IDENTIFIER.value)
     counts.add_many(len(lines), "rows")
 
     columns = [token_array(valid[kept], data[kept]) for valid, data in found]
@@ -98,6 +95,19 @@ def convert(chunk: Chunk, plan: Plan) -> Converted:
     # The schema's promise that the expiry is never null holds for the kept rows only.
     columns += [pa.array(last_days[kept])] if last_days is not None else []
     return Converted(pa.RecordBatch.from_arrays(columns, schema=plan.schema), lines[kept], counts)
+
+
+def consented(chunk: Chunk, plan: Plan) -> NDArray[np.bool_]:
+    """Which rows of a chunk consent to something today."""
+    lines, counts = np.asarray(chunk.lines, dtype=np.int64), Counts()
+    return _standing(_masks(chunk, lines, plan.consent, counts), _last_days(chunk, lines, plan, counts), plan)
+
+
+def _standing(masks: NDArray[np.uint8], last_days: NDArray[np.datetime64] | None, plan: Plan) -> NDArray[np.bool_]:
+    standing: NDArray[np.bool_] = masks > 0
+    if last_days is not None:
+        standing &= ~np.isnat(last_days) & (last_days >= np.datetime64(plan.today, "D"))
+    return standing
 
 
 def token_array(valid: NDArray[np.bool_], data: NDArray[np.uint8]) -> pa.Array:

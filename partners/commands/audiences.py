@@ -85,6 +85,13 @@ def prepare(setup: Setup, map_file: Path, out: Path, collab: str | None, as_json
         say_json({**prepared.quality.to_json(), "manifest": str(prepared.manifest_path)})
         return
     render(prepared.quality, console())
+    if prepared.suppressed:
+        say(
+            f"{prepared.suppressed:,} rows stand on your withdrawal list: they count for fewer purposes, or for none. "
+            "Where they consented anew: `cleanroom-partner reinstate`"
+        )
+    if prepared.withdrawals:
+        say(f"{prepared.withdrawals:,} tokens of people who lost consent since the last file go with the upload.")
     say(f"Next: `cleanroom-partner upload {prepared.manifest_path}`")
 
 

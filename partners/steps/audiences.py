@@ -1,13 +1,14 @@
 """From a customer file to a published version: preparing at home, then handing the audience over.
 
 Rules: preparing needs no network, and uses the agreement and the secret as they were signed and accepted here. Only
-one's own signed manifest, under an agreement that every partner signed, is sent. An upload goes on where it stopped, in
+one's own signed manifest, under an agreement that every partner signed, is sent. Withdrawals that `prepare` found go
+first, so nobody is visible in between. An upload goes on where it stopped, in
 this run or a later one; the same audience twice is one version.
 """
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from partners import manifest as manifests
 from partners.audience import audience_file, manifest_file
 from partners.failure import Failure
 from partners.home import Home
+from partners.lost import listed
 from partners.manifest import Manifest, SignedManifest
 from partners.mapping import Map
 from partners.prepare import NotAgreed, Prepared
@@ -22,6 +24,7 @@ from partners.prepare import prepare as prepare_file
 from partners.room.answers import Version, VersionState
 from partners.room.client import Room
 from partners.steps.agreements import parsed, read
+from partners.steps.withdrawals import deliver
 from policies.agreement import Agreement
 from policies.question import AudienceRef
 
@@ -59,7 +62,8 @@ def prepare(
     if secret is None:
         raise NotAgreed("there is no secret yet; run `cleanroom-partner secret accept`, or `secret make` if nobody did")
     out.mkdir(parents=True, exist_ok=True)
-    return prepare_file(mapping, agreement, epoch, secret.value, home.identity(), out, now=now, progress=progress)
+    made = prepare_file(mapping, agreement, epoch, secret.value, home.identity(), out, now=now, progress=progress)
+    return replace(made, suppressed=listed(made.audience_path, home.suppressions(agreement.id), made.manifest.manifest))
 
 
 def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
@@ -71,6 +75,7 @@ def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     standing = read(home, room, manifest.collaboration)
     if standing.missing:
         raise UploadRefused(f"not every partner has signed: wait for {', '.join(standing.missing)}")
+    deliver(home, room, manifest.collaboration, file.parent, manifest.audience)
     sha256 = hashlib.sha256(manifest.canonical()).hexdigest()
     version = room.version_of(manifest.collaboration, manifest.audience, sha256)
     known = version is not None and version.state is not VersionState.REFUSED

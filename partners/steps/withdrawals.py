@@ -18,6 +18,7 @@ from partners.home import Home
 from partners.identifiers import DateOrder, EmailProfile, Rules
 from partners.known_log import About
 from partners.listing import Tally, read_list
+from partners.lost import read_batches, withdrawals_file
 from partners.prepare import NotAgreed
 from partners.room.answers import Acknowledged
 from partners.room.client import Room
@@ -131,6 +132,23 @@ def send(
     days = tuple(sorted({answer.day for answer in answers}))
     erased = action is Action.ERASE and bool(answers) and room.erased(identifier, answers[-1].batch, ERASURE_SECONDS)
     return Sent(identifier, tally, sent, len(answers), len(earlier), days, erased)
+
+
+def deliver(home: Home, room: Room, identifier: str, folder: Path, audience: str) -> int:
+    """Sends the withdrawals that `prepare` left beside a manifest, and removes the file; how many there were.
+
+    Raises `reading.BadFile`, `NotAcknowledged`.
+    """
+    kept, batches = home.suppressions(identifier), read_batches(folder, audience)
+    known = {each.signed.batch.sha256() for each in kept} if batches else set()
+    for path, each in kept.waiting() if batches else ():
+        _deliver(home, room, kept, path, each)
+        known.add(each.signed.batch.sha256())
+    for signed in batches:
+        if signed.batch.sha256() not in known:
+            _deliver(home, room, kept, *kept.add(signed, ()))
+    withdrawals_file(folder, audience).unlink(missing_ok=True)
+    return len(batches)
 
 
 def check_day(home: Home, room: Room, day: str) -> Day:

@@ -1,0 +1,195 @@
+"""Who lost consent since the audience was prepared last: rows that the room may have and must not count any more.
+
+Rules:
+* A row of the customer file without consent is looked up, by its tokens, in the audience file that stood in the same
+  folder. Only tokens that were in that file, and are not in the new one, become withdrawals: nobody whom the room never
+  had is told to it.
+* The file is read once more for this, and only where there was an earlier audience file under the same secret. Memory:
+  16 bytes for each token of that file.
+* The batches lie beside the manifest until they were sent; a later `prepare` takes those that wait over.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from partners import files, withdrawal
+from partners.audience import audience_file, manifest_file, token_column
+from partners.fields import OddAnswer, signature
+from partners.hashing import tokens
+from partners.identifiers.columns import canonical_column
+from partners.keys import Identity
+from partners.manifest import BadManifest, Manifest, read_manifest
+from partners.mapping import Map
+from partners.protocol import TOKEN_BYTES
+from partners.reading import BadFile, Progress, Source, files_of, read
+from partners.rows import KeyPlan, Plan, consented
+from partners.suppression import Kept
+from partners.withdrawal import MAX_TOKENS, Action, BadWithdrawal, Batch, SignedBatch, ascending
+from policies.purpose import Purpose
+
+# Of one fixed width, so that texts which differ only in zeros at the end cannot be confused.
+Tokens = NDArray[np.bytes_]
+_KIND = np.dtype(f"S{TOKEN_BYTES}")
+
+
+def withdrawals_file(folder: Path, audience: str) -> Path:
+    return folder / f"{audience}.withdrawals.json"
+
+
+def standing(folder: Path, draft: Manifest) -> dict[str, Tokens]:
+    """The tokens of the audience file in the folder, by match key, sorted; none where it was made with another secret.
+
+    To be called before the file is replaced.
+    """
+    path, beside = audience_file(folder, draft.audience), manifest_file(folder, draft.audience)
+    try:
+        earlier = read_manifest(beside).manifest
+    except (OSError, BadManifest):
+        return {}
+    same = (earlier.collaboration, earlier.epoch, earlier.key_check) == (
+        draft.collaboration,
+        draft.epoch,
+        draft.key_check,
+    )
+    if not same or not path.is_file():
+        return {}
+    return {key: np.sort(_read(path, key)) for key in earlier.keys if key in draft.keys}
+
+
+def lost(
+    mapping: Map, plan: Plan, earlier: dict[str, Tokens], written: Path, waiting: dict[str, Tokens], progress: Progress
+) -> dict[str, tuple[bytes, ...]]:
+    """The tokens of rows without consent that stood in the earlier file, or wait, and are not in the new one."""
+    found: dict[str, list[Tokens]] = {key: [each] for key, each in waiting.items()}
+    names, identifiers = mapping.columns(), frozenset(column for key in mapping.keys for column in key.columns)
+    for path in files_of(mapping.file):
+        for chunk in read(Source(path, mapping.encoding, mapping.delimiter), names, identifiers, progress):
+            without = np.flatnonzero(~consented(chunk, plan))
+            if not len(without):
+                continue
+            for key in plan.keys:
+                if key.key in earlier:
+                    made = _tokens([chunk.array(column) for column in key.columns], without, key, plan)
+                    found.setdefault(key.key, []).append(made[_within(made, earlier[key.key])])
+    gone = {key: np.unique(np.concatenate(each)) for key, each in found.items()}
+    gone = {key: each[~_within(each, np.sort(_read(written, key)))] for key, each in gone.items()}
+    return {key: ascending(_bytes(each)) for key, each in gone.items() if len(each)}
+
+
+def keep(folder: Path, draft: Manifest, identity: Identity, found: dict[str, tuple[bytes, ...]], now: datetime) -> int:
+    """Writes the batches of these tokens beside the manifest, in place of older ones; how many tokens they have."""
+    path = withdrawals_file(folder, draft.audience)
+    signed = [
+        withdrawal.sign(
+            identity,
+            Batch(
+                collaboration=draft.collaboration,
+                partner=draft.partner,
+                audience=draft.audience,
+                epoch=draft.epoch,
+                key_check=draft.key_check,
+                action=Action.WITHDRAW,
+                purposes=frozenset(Purpose),
+                match_key=key,
+                tokens=listed[start : start + MAX_TOKENS],
+                created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                nonce=withdrawal.nonce(),
+            ),
+        )
+        for key, listed in sorted(found.items())
+        for start in range(0, len(listed), MAX_TOKENS)
+    ]
+    if signed:
+        files.write(path, json.dumps([each.to_json() for each in signed]).encode() + b"\n", private=True)
+    else:
+        path.unlink(missing_ok=True)
+    return sum(len(each.batch.tokens) for each in signed)
+
+
+def read_batches(folder: Path, audience: str) -> tuple[SignedBatch, ...]:
+    """The batches that wait beside a manifest, none where there is no file. Raises `BadFile`."""
+    path = withdrawals_file(folder, audience)
+    try:
+        listed = json.loads(path.read_bytes())
+        return tuple(SignedBatch(Batch.from_json(each["batch"]), signature(each)) for each in listed)
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError, KeyError, BadWithdrawal, OddAnswer):
+        raise BadFile(f"{path.name} is damaged; remove it, and withdraw those people with `withdraw`") from None
+
+
+def waiting(folder: Path, draft: Manifest) -> dict[str, Tokens]:
+    """The tokens of the batches that wait for an upload, by match key; none that were made with another secret."""
+    found: dict[str, list[bytes]] = {}
+    for signed in read_batches(folder, draft.audience):
+        batch = signed.batch
+        if (batch.collaboration, batch.epoch, batch.key_check) == (draft.collaboration, draft.epoch, draft.key_check):
+            found.setdefault(batch.match_key, []).extend(batch.tokens)
+    return {key: np.frombuffer(b"".join(each), _KIND) for key, each in found.items()}
+
+
+def listed(written: Path, kept: Iterable[Kept], draft: Manifest) -> int:
+    """The rows of an audience file that the owner's withdrawal list names, so that they count for fewer purposes."""
+    mine = [each.signed.batch for each in kept if each.signed.batch.key_check == draft.key_check]
+    purposes: dict[tuple[str, bytes], frozenset[Purpose]] = {}
+    for batch in mine:
+        if batch.audience in (None, draft.audience):
+            for token in batch.tokens:
+                before = purposes.get((batch.match_key, token), frozenset())
+                less = batch.action is Action.REINSTATE
+                purposes[batch.match_key, token] = before - batch.purposes if less else before | batch.purposes
+    names = {key: [token for (each, token), left in purposes.items() if each == key and left] for key in draft.keys}
+    sought = {key: np.sort(np.frombuffer(b"".join(each), _KIND)) for key, each in names.items() if each}
+    if not sought:
+        return 0
+    rows = 0
+    with pq.ParquetFile(written) as file:
+        for batch in file.iter_batches(columns=list(map(token_column, sought))):
+            named = np.zeros(batch.num_rows, np.bool_)
+            for column, among in zip(batch.columns, sought.values(), strict=True):
+                named[column.is_valid().to_numpy(zero_copy_only=False)] |= _within(_of(column), among)
+            rows += int(named.sum())
+    return rows
+
+
+def _tokens(columns: list[pa.Array], rows: NDArray[np.int64], key: KeyPlan, plan: Plan) -> Tokens:
+    chosen = tuple(
+        [column[row] for row in rows.tolist()] if isinstance(column, list) else column.take(pa.array(rows))
+        for column in columns
+    )
+    texts = canonical_column(key.key, chosen, plan.rules).texts.drop_null()
+    made = tokens(key.token_key, texts.cast(pa.binary()).to_pylist())
+    return np.ascontiguousarray(made).view(_KIND).reshape(-1)
+
+
+def _read(path: Path, key: str) -> Tokens:
+    with pq.ParquetFile(path) as file:
+        parts = [_of(batch.column(0)) for batch in file.iter_batches(columns=[token_column(key)])]
+    return np.concatenate([np.empty(0, _KIND), *parts])
+
+
+def _of(column: pa.Array) -> Tokens:
+    found = column.drop_null()
+    _, data = found.buffers()
+    return np.frombuffer(data, _KIND, len(found), TOKEN_BYTES * found.offset)
+
+
+def _within(wanted: Tokens, among: Tokens) -> NDArray[np.bool_]:
+    """For each token, whether it is in a sorted array."""
+    if not len(among):
+        return np.zeros(len(wanted), np.bool_)
+    places = np.minimum(np.searchsorted(among, wanted), len(among) - 1)
+    found: NDArray[np.bool_] = among[places] == wanted
+    return found
+
+
+def _bytes(found: Tokens) -> Iterator[bytes]:
+    """Every token in full: numpy drops zeros at the end."""
+    return (bytes(each).ljust(TOKEN_BYTES, b"\0") for each in found.tolist())
