@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
-from cleanroom import __version__
+from cleanroom import __version__, logs
 from cleanroom.api import (
     audiences,
     collaborations,
@@ -64,6 +64,7 @@ def create_app(room: Room | None = None) -> Flask:
         MAX_FORM_MEMORY_SIZE=MAX_JSON_BYTES,
         PROPAGATE_EXCEPTIONS=False,
     )
+    logs.attach(app)
     context.bind(app, room or open_room(read()))
     api = _Api(app)
     for module in (public, collaborations, uploads, audiences, withdrawals, reports, ledger):

@@ -21,7 +21,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from cleanroom import setup, withdrawals
+from cleanroom import logs, setup, withdrawals
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, versions
 from cleanroom.catalog import withdrawals as withdrawn
@@ -235,6 +235,7 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def main() -> None:
     """The worker process: ends on SIGTERM, or with its parent."""
+    sys.excepthook = logs.excepthook
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, lambda *_: stopping.set())

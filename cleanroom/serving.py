@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from cleanroom import logs
+
 PARENT = "CLEANROOM_SERVE_PID"  # set by `serve` for its own children; no setting
 THREADS = 4
 BACKLOG = 256
@@ -110,3 +112,4 @@ worker_class = "gthread"
 timeout = 60
 graceful_timeout = 5
 control_socket_disable = True
+logconfig_dict = logs.CONFIG

@@ -24,6 +24,8 @@ def test_neither_the_secret_nor_a_token_made_with_it_is_in_the_room(tmp_path: Pa
     key = token_key(secret, identifier, 1, "email")
     wanted = [secret, secret.hex().encode(), encode_base64(secret).encode(), key]
     wanted += [token(key, files.email(number)) for number in files.FRESH]
+    wanted += [files.email(number).encode() for number in files.FRESH]
+    assert (keys / "serve.log").read_text().count('"event": "request"') > 10, "the room's log is searched, too"
     for path in [*data.rglob("*"), *keys.rglob("*")]:
         if path.is_file():
             content = path.read_bytes()
