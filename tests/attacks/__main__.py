@@ -47,7 +47,7 @@ def texts(row: Row) -> tuple[str, ...]:
 def markdown(rows: list[Row]) -> str:
     """The table for the page."""
     lines = [HEAD, tuple("---" for _ in HEAD), *map(texts, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines)
 
 
 def main() -> int:

@@ -38,6 +38,8 @@ STEPS = 14
 EPSILON = 1
 """Of a report: as much as a count can cost, so that figures show from some twenty people on. No noise is drawn."""
 AFFORDABLE = 4
+SHOWN_FROM = 30
+"""No count of so many is withheld: the minimum size of 10, and a margin of 10 for the noise at this ε."""
 FILES = (range(60), range(20, 90), range(40, 120))
 PURPOSES = (Purpose.INSIGHTS, Purpose.MEASUREMENT)
 
@@ -72,7 +74,7 @@ class Model:
 
     files: dict[str, tuple[str, frozenset[int]]] = field(default_factory=dict)
     gone: dict[str, set[tuple[int, Purpose]]] = field(default_factory=lambda: {name: set() for name in CROWDS})
-    released: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    released: dict[tuple[Any, ...], int | None] = field(default_factory=dict)
     spent: Counter[str] = field(default_factory=Counter)
     allowance: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CROWDS, AFFORDABLE * EPSILON * MICRO))
     day: int = 0
@@ -204,15 +206,17 @@ class History(RuleBasedStateMachine):
             else:
                 assert {owner: micro * MICRO for owner, micro in report["cost"].items()} == price
                 model.spent.update(price)
-                model.released[name] = model.value(kind, purpose)
-                assert self._count(report) == model.released[name]
+                true = model.value(kind, purpose)
+                model.released[name] = self._count(report)
+                assert model.released[name] == true or (model.released[name] is None and true < SHOWN_FROM)
         ledger = dict(self.room.stage.rows("select owner, sum(micro) from ledger group by owner"))
         assert ledger == {owner: micro for owner, micro in model.spent.items() if micro}
 
     @staticmethod
-    def _count(report: dict[str, Any]) -> int:
+    def _count(report: dict[str, Any]) -> int | None:
+        """The figure; None where it is withheld."""
         (value,) = [each["value"] for each in report["figures"] if each["measure"] == "people"]
-        return int(value)
+        return None if value is None else int(value)
 
 
 def play(folder: Path, examples: int, tell: bool = True) -> tuple[int, int]:
