@@ -5,23 +5,17 @@ to do, never an identifier, never a trace. Slow imports happen inside the comman
 """
 
 import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from cleanroom.settings import SETTINGS, Settings, read
-
-if TYPE_CHECKING:
-    from cleanroom.audit.verify import Verdict
-
-SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
-DATA = click.option("--data", type=click.Path(path_type=Path), help="The room's data folder. [default: room]")
-KEYS = click.option("--keys", type=click.Path(path_type=Path), help="Its keys folder. [default: DATA-keys, beside it]")
+from cleanroom.auditing import audit
+from cleanroom.options import DATA, KEYS
+from cleanroom.options import settings as _settings
+from cleanroom.settings import SETTINGS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,15 +24,6 @@ def cli() -> None:
 
     Example, to try everything on one machine: cleanroom demo
     """
-
-
-def _settings(data: Path | None, keys: Path | None) -> Settings:
-    """The settings of the environment, with what the command line states. Also sets them for child processes."""
-    if data:
-        os.environ["CLEANROOM_DATA"] = str(data)
-    if keys:
-        os.environ["CLEANROOM_KEYS"] = str(keys)
-    return read()
 
 
 @cli.command()
@@ -194,64 +179,7 @@ def demo(check: bool, people: int, seed: int) -> None:
     sys.exit(command.run(check=check, people=people, seed=seed))
 
 
-@cli.group()
-def audit() -> None:
-    """Exports and verifies the audit log."""
-
-
-@audit.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@DATA
-@KEYS
-def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
-    """Writes the whole log, with its bodies, to the archive FILE.
-
-    Example: cleanroom audit export log.tar --data /srv/room
-    """
-    from cleanroom import setup
-    from cleanroom.audit import export
-
-    room = setup.open_room(_settings(data, keys))
-    room.publish()
-    with room.catalog() as catalog:
-        export.export(catalog.connection, room.settings.log, file, lambda _: True)
-    click.echo(f"Verify it anywhere: cleanroom audit verify {file} --vkey '{room.vkey}'", err=True)
-
-
-@audit.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--vkey", required=True, help="The log's verifier key, from the operator, never from the archive.")
-@click.option("--older", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A checkpoint you kept.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def audit_verify(file: Path, vkey: str, older: Path | None, as_json: bool) -> None:
-    """Verifies an archive of the log offline: every leaf, every tile, the signature, every body.
-
-    Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
-    """
-    from cleanroom.audit import verify
-    from partners.transparency.note import NoteError, VerifierKey
-
-    try:
-        key = VerifierKey.parse(vkey)
-    except NoteError as problem:
-        raise click.UsageError(f"--vkey: {problem}") from None
-    verdict = verify.verify(file, key, older.read_bytes() if older else None)
-    _show(verdict, as_json)
-    sys.exit(0 if verdict.ok else 1)
-
-
-def _show(verdict: "Verdict", as_json: bool) -> None:
-    if as_json:
-        root = verdict.root.hex() if verdict.root else None
-        checks = [{"name": each.name, "outcome": each.outcome.value, "detail": each.detail} for each in verdict.checks]
-        click.echo(json.dumps({"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks}, indent=1))
-        return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for each in verdict.checks:
-        table.add_row(SIGNS[each.outcome.value], each.name, each.detail)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")
+cli.add_command(audit)
 
 
 def main() -> None:

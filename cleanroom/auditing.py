@@ -1,0 +1,153 @@
+"""The operator's and the auditor's commands about the log: `cleanroom audit list | export | verify`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cleanroom.options import DATA, KEYS, settings
+
+if TYPE_CHECKING:
+    from cleanroom.audit.listing import Line
+    from cleanroom.audit.verify import Verdict
+
+SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+
+@click.group()
+def audit() -> None:
+    """Lists, exports and verifies the audit log."""
+
+
+@audit.command("list")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--partner", help="What this partner did, or what was about it.")
+@click.option("--event", help="An event, or a pattern such as 'decision:*'.")
+@click.option("--decision", type=click.Choice(["release", "repeat", "refuse"]), help="Decisions of the gate.")
+@click.option("--reason", help="The code of a refusal, such as budget_spent.")
+@click.option("--collab", help="The id of a collaboration.")
+@click.option("--since", type=click.DateTime(DATES), help="From this UTC day or time on.")
+@click.option("--until", type=click.DateTime(DATES), help="Before this UTC day or time.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@DATA
+@KEYS
+def audit_list(
+    file: Path | None,
+    partner: str | None,
+    event: str | None,
+    decision: str | None,
+    reason: str | None,
+    collab: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+    data: Path | None,
+    keys: Path | None,
+) -> None:
+    """Lists what the log says, a line an entry: of a room, or of the export FILE, which is not verified by this.
+
+    Example: cleanroom audit list --data /srv/room --decision refuse --since 2026-03-01
+    """
+    from cleanroom import setup
+    from cleanroom.audit.listing import Filter, of_catalog, of_export
+
+    instants = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
+    wanted = Filter(event, collab, partner, decision, reason, *instants)
+    if file:
+        _list(filter(wanted.takes, of_export(file)), as_json)
+        return
+    with setup.open_room(settings(data, keys)).catalog() as catalog:
+        _list(filter(wanted.takes, of_catalog(catalog.connection)), as_json)
+
+
+def _list(lines: "Iterator[Line]", as_json: bool) -> None:
+    shown = 0
+    for line in lines:
+        body = line.body
+        by = (line.by or "the room") if body else ""
+        if as_json:
+            told = {"seq": line.seq, "time": line.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+            if body:
+                told |= {"event": body.event, "collaboration": body.collaboration, "by": by}
+                told["details"] = dict(body.details)
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            if not shown:
+                click.echo(f"{'entry':>7}  {'time (UTC)':19}  {'event':18}  {'by':16}  {'collaboration':22}  what")
+            event, where = (body.event, body.collaboration or "–") if body else ("not opened to you", "")
+            what = "  ".join(filter(None, (line.reason, _about(line))))
+            click.echo(
+                f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:18}  {by:16}  {where:22}  {what}".rstrip()
+            )
+        shown += 1
+    click.echo(f"{shown} entries.", err=True)
+
+
+def _about(line: "Line") -> str | None:
+    """The thing that an entry is about, by its id or name."""
+    if line.body is None:
+        return None
+    found = (line.body.details.get(name) for name in ("report", "version", "audience", "partner", "key", "day"))
+    return next((each for each in found if isinstance(each, str)), None)
+
+
+@audit.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@DATA
+@KEYS
+def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
+    """Writes the whole log, with its bodies, to the archive FILE.
+
+    Example: cleanroom audit export log.tar --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.audit import export
+
+    room = setup.open_room(settings(data, keys))
+    room.publish()
+    with room.catalog() as catalog:
+        export.export(catalog.connection, room.settings.log, file, lambda _: True)
+    click.echo(f"Verify it anywhere: cleanroom audit verify {file} --vkey '{room.vkey}'", err=True)
+
+
+@audit.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--vkey", required=True, help="The log's verifier key, from the operator, never from the archive.")
+@click.option("--older", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A checkpoint you kept.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def audit_verify(file: Path, vkey: str, older: Path | None, as_json: bool) -> None:
+    """Verifies an archive of the log offline: every leaf, every tile, the signature, every body.
+
+    Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
+    """
+    from cleanroom.audit import verify
+    from partners.transparency.note import NoteError, VerifierKey
+
+    try:
+        key = VerifierKey.parse(vkey)
+    except NoteError as problem:
+        raise click.UsageError(f"--vkey: {problem}") from None
+    verdict = verify.verify(file, key, older.read_bytes() if older else None)
+    _show(verdict, as_json)
+    sys.exit(0 if verdict.ok else 1)
+
+
+def _show(verdict: "Verdict", as_json: bool) -> None:
+    if as_json:
+        root = verdict.root.hex() if verdict.root else None
+        checks = [{"name": each.name, "outcome": each.outcome.value, "detail": each.detail} for each in verdict.checks]
+        click.echo(json.dumps({"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks}, indent=1))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in verdict.checks:
+        table.add_row(SIGNS[each.outcome.value], each.name, each.detail)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")

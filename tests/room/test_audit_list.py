@@ -1,0 +1,89 @@
+"""`cleanroom audit list`: what the log says, from the room and from an export, with filters."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cleanroom.audit import export
+from cleanroom.cli import cli
+from partners.transparency.entry import Body
+from tests.room.conftest import Collaboration
+
+OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
+Listed = list[dict[str, object]]
+
+
+@pytest.fixture
+def listed(published: Collaboration, tmp_path: Path) -> Callable[..., Listed]:
+    """Runs the command with a room's folders, or on an export that opens what `may_read` says."""
+    stage = published.stage
+    stage.ask("tasty", published.id, OVERLAP)
+    stage.clock.forward(days=1)
+    stage.ask("fresh", published.id, {**OVERLAP, "purpose": "activation"})
+
+    def run(*options: str, may_read: Callable[[Body], bool] | None = None) -> Listed:
+        where = ["--data", str(stage.room.settings.data), "--keys", str(stage.room.settings.keys)]
+        if may_read:
+            file = tmp_path / "log.tar"
+            stage.room.publish()
+            with stage.room.catalog() as catalog:
+                export.export(catalog.connection, stage.room.settings.log, file, may_read)
+            where = [str(file)]
+        told = CliRunner().invoke(cli, ["audit", "list", *where, "--json", *options])
+        assert told.exit_code == 0, told.output
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+    return run
+
+
+def test_the_whole_log_in_order(published: Collaboration, listed: Callable[..., Listed]) -> None:
+    found = listed()
+    assert [each["seq"] for each in found] == list(range(len(published.stage.leaves())))
+    assert [each["event"] for each in found] == [event for event, _ in published.stage.leaves()]
+    assert found[0]["by"] == "the room"
+    assert listed(may_read=lambda _: True) == found
+
+
+def test_filters(published: Collaboration, listed: Callable[..., Listed]) -> None:
+    (refused,) = listed("--decision", "refuse")
+    assert (refused["event"], refused["by"]) == ("decision:refuse", "fresh")
+    details = refused["details"]
+    assert isinstance(details, dict)
+    assert listed("--reason", str(details["reason"])) == [refused]
+    assert listed("--reason", "budget_spent") == []
+    assert {each["event"] for each in listed("--event", "decision:*")} == {"decision:release", "decision:refuse"}
+    assert listed("--since", "2026-03-15") == listed("--until", "2099-01-01", "--since", "2026-03-15T00:00:00")
+    assert refused in listed("--since", "2026-03-15")
+    assert refused not in listed("--until", "2026-03-15")
+    assert {each["by"] for each in listed("--partner", "tasty", "--event", "decision:*")} == {"tasty"}
+    assert {each["collaboration"] for each in listed("--collab", published.id)} == {published.id}
+    assert listed("--partner", "nobody") == []
+
+
+def test_what_was_not_opened_has_a_number_and_a_time(listed: Callable[..., Listed]) -> None:
+    whole = listed()
+    found = listed(may_read=lambda body: body.event.startswith("decision:"))
+    assert [each["seq"] for each in found] == [each["seq"] for each in whole]
+    assert {tuple(each) for each in found if "event" not in each} == {("seq", "time")}
+    assert {each["event"] for each in found if "event" in each} == {"decision:release", "decision:refuse"}
+    opened = listed("--event", "*", may_read=lambda body: body.event.startswith("decision:"))
+    assert all("event" in each for each in opened), "a filter sees only what the reader sees"
+
+
+def test_as_text(published: Collaboration, listed: Callable[..., Listed]) -> None:
+    where = ["--data", str(published.stage.room.settings.data), "--keys", str(published.stage.room.settings.keys)]
+    told = CliRunner().invoke(cli, ["audit", "list", *where, "--decision", "refuse"])
+    head, line = told.stdout.splitlines()
+    assert head.split() == ["entry", "time", "(UTC)", "event", "by", "collaboration", "what"]
+    assert line.split()[3:6] == ["decision:refuse", "fresh", published.id]
+    assert told.stderr == "1 entries.\n"
+
+
+def test_a_file_that_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "log.tar").write_bytes(b"no tar")
+    told = CliRunner().invoke(cli, ["audit", "list", str(tmp_path / "log.tar")])
+    assert told.exit_code == 1
+    assert told.exception is not None
