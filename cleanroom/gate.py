@@ -65,13 +65,16 @@ class Quote:
 class _Facts:
     """The public facts that a decision rests on, beside the request itself. Equal facts, equal decision.
 
-    `absent`, the withdrawn rows, is not public: only measuring reads it.
+    `absent`, the withdrawn rows, and `withdrawals`, how far their batches had got, are not public: the first is read
+    by measuring only, the second says whether it changed meanwhile. An erasure that was finished in between leaves
+    `absent` as it was before it began.
     """
 
     collaboration: Collaboration
     versions: Mapping[AudienceRef, str]
     day: date
     absent: Absent
+    withdrawals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,13 @@ def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Pa
     found = collaborations.find(catalog, collaboration.id, asker.name)
     if found is None:
         raise Unsettled("the collaboration ended for the asker while the question was read")
-    return _Facts(found, versions.published(catalog, found.id), room.today, withdrawals.absent(catalog, found.id))
+    return _Facts(
+        found,
+        versions.published(catalog, found.id),
+        room.today,
+        withdrawals.absent(catalog, found.id),
+        withdrawals.latest(catalog, found.id),
+    )
 
 
 def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:

@@ -2,7 +2,9 @@
 
 Rules: a row is absent where one of its tokens is withdrawn, and then its other tokens are withdrawn, too, because of
 the same root: a person who is known under two identifiers is gone under both, in every audience of the owner that the
-root is about. Tokens that are found lead to further rows; it ends where nothing is new.
+root is about. It ends there: rows that are reached by such other tokens are absent, but their own tokens are not
+withdrawn in turn. Else one card that a household shares would lead on without end, and a single row could make many
+others come and go.
 """
 
 from collections import defaultdict
@@ -40,10 +42,10 @@ def reach(engine: Engine, audiences: Mapping[str, str], entries: Sequence[Entry]
         for version, audience in audiences.items():
             about = [each for each in frontier if each.root.audience in (EVERY_AUDIENCE, audience)]
             for row, others in _rows(engine, version, about).items():
-                for key, image, root, mask in others:
+                for key, image, root, mask, spreads in others:
                     gone[version][row] |= mask
                     new = mask & ~known[key, image, root]
-                    if new:
+                    if new and spreads:
                         known[key, image, root] |= new
                         reached.append(Entry(key, image, root, mask))
         for each in reached:
@@ -54,8 +56,13 @@ def reach(engine: Engine, audiences: Mapping[str, str], entries: Sequence[Entry]
     return Reached(tuple(added.values()), {version: Gone.of(rows) for version, rows in gone.items() if rows})
 
 
-def _rows(engine: Engine, version: str, entries: Iterable[Entry]) -> dict[int, list[tuple[str, bytes, Root, int]]]:
-    """The rows of a version that entries name; of each, all tokens, once for every entry that names it."""
+def _rows(
+    engine: Engine, version: str, entries: Iterable[Entry]
+) -> dict[int, list[tuple[str, bytes, Root, int, bool]]]:
+    """The rows of a version that entries name; of each, all tokens, once for every entry that names it.
+
+    The last part says whether the entry is what the owner named, whose rows' other tokens are withdrawn, too.
+    """
     by_key: dict[str, dict[bytes, list[Entry]]] = {}
     for each in entries:
         by_key.setdefault(each.key, {}).setdefault(each.image, []).append(each)
@@ -74,7 +81,7 @@ def _rows(engine: Engine, version: str, entries: Iterable[Entry]) -> dict[int, l
     ]
     return {
         row: [
-            (key, image, each.root, each.mask)
+            (key, image, each.root, each.mask, (each.key, each.image) == (each.root.key, each.root.image))
             for key, images in columns
             if (image := images[place]) is not None
             for each in listed

@@ -77,6 +77,11 @@ def absent(catalog: Catalog, collaboration: str) -> dict[str, Withdrawn]:
     return {version: Withdrawn(digest, partial(_read, catalog, version, digest)) for version, digest in found.items()}
 
 
+def latest(catalog: Catalog, collaboration: str) -> int:
+    """A number that grows with every batch: equal numbers, the same people withdrawn, whatever was erased meanwhile."""
+    return withdrawals.latest_of(catalog, collaboration)
+
+
 def take(room: Room, catalog: Catalog, found: Collaboration, owner: Partner, signed: SignedBatch) -> Taken | Refused:
     """Takes a batch. Raises `Unsettled`, `columns.Damaged`."""
     batch, sha256 = signed.batch, signed.batch.sha256()
@@ -204,9 +209,13 @@ def _change(
 ) -> Change:
     purposes = ERASED if batch.action is Action.ERASE else mask(batch.purposes)
     if batch.action is not Action.REINSTATE:
-        named = tuple(Entry(root.key, root.image, root, purposes) for root in roots)
-        reached: Reached = reach(room.engine, audiences, named)
-        return Change((*named, *reached.added), reached.gone)
+        named = {(root.key, root.image): Entry(root.key, root.image, root, purposes) for root in roots}
+        # What the same identifiers led to earlier, perhaps in files that are gone: it is meant, too.
+        known = withdrawals.reached_by(catalog.connection, holder, named)
+        led = {(each.key, each.image, named[each.root.key, each.root.image].root) for each in known}
+        meant = (*named.values(), *(Entry(key, image, root, purposes) for key, image, root in led))
+        reached: Reached = reach(room.engine, audiences, meant)
+        return Change((*meant, *reached.added), reached.gone)
     # What is reinstated for one purpose must not be overwritten for the sake of the others.
     less = purposes | ERASE
     listed = withdrawals.entries(catalog.connection, holder)

@@ -74,6 +74,12 @@ def serial(connection: sqlite3.Connection, holder: Holder) -> int:
     return int(row[0] or 0)
 
 
+def latest_of(catalog: Catalog, collaboration: str) -> int:
+    """A number that grows with every batch of a collaboration."""
+    row = catalog.one("select coalesce(max(number), 0) from batches where collaboration = ?", collaboration)
+    return int(row[0]) if row else 0
+
+
 def latest(catalog: Catalog) -> int:
     """A number that grows with every batch of the room."""
     row = catalog.one("select max(number) from batches")
@@ -133,6 +139,21 @@ def entries(connection: sqlite3.Connection, holder: Holder) -> list[Entry]:
             root = roots[place] = Root(*place)
         found.append(Entry(key, image, root, mask))
     return found
+
+
+def reached_by(connection: sqlite3.Connection, holder: Holder, named: Iterable[tuple[str, bytes]]) -> list[Entry]:
+    """The entries that some identifiers (match key, image) led to, whichever audience they were named for."""
+    sql = (
+        f"select audience, match_key, image, mask from withdrawn where {_HELD}"  # noqa: S608 - constants
+        " and because_key = ? and because = ?"
+    )
+    return [
+        Entry(found, image, Root(key, because, audience), mask)
+        for key, because in named
+        for audience, found, image, mask in connection.execute(
+            sql, (holder.collaboration, holder.owner, holder.epoch, key, because)
+        )
+    ]
 
 
 def add_entries(connection: sqlite3.Connection, holder: Holder, added: Iterable[Entry]) -> None:

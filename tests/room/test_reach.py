@@ -69,16 +69,14 @@ def entries(listed: list[tuple[Root, int]]) -> list[Entry]:
 def naive(world: Mapping[str, Version], listed: list[tuple[Root, int]]) -> dict[str, dict[int, int]]:
     gone: dict[str, dict[int, int]] = {}
     for root, mask in listed:
-        known, size = {(root.key, root.image)}, 0
-        while size != len(known):
-            size = len(known)
-            for version, rows in world.items():
-                if root.audience in (EVERY_AUDIENCE, AUDIENCES[version]):
-                    for number, row in enumerate(rows):
-                        if known & set(row.items()):
-                            known |= set(row.items())
-                            gone.setdefault(version, {})
-                            gone[version][number] = gone[version].get(number, 0) | mask
+        about = [each for each in world if root.audience in (EVERY_AUDIENCE, AUDIENCES[each])]
+        named = {(root.key, root.image)}
+        known = named.union(*(row.items() for each in about for row in world[each] if named & set(row.items())))
+        for version in about:
+            for number, row in enumerate(world[version]):
+                if known & set(row.items()):
+                    gone.setdefault(version, {})
+                    gone[version][number] = gone[version].get(number, 0) | mask
     return gone
 
 

@@ -214,3 +214,66 @@ def test_the_worker_works_ahead_after_a_batch(exact: Collaboration, monkeypatch:
     restart(exact.stage)
     monkeypatch.setattr("cleanroom.engine.views._make", lambda *_: pytest.fail("a view was missing"))
     assert overlap(exact) == 180
+
+
+def renamed(numbers: range) -> list[Customer]:
+    """The same people, their cards the same, with other addresses."""
+    return [replace(each, email=each.email.replace("p", "q", 1)) for each in (TASTY[n - 100] for n in numbers)]
+
+
+WITHDRAWN = range(200, 220)
+
+
+@pytest.mark.parametrize("action", [Action.WITHDRAW, Action.ERASE])
+def test_a_second_withdrawal_reaches_what_the_first_one_led_to(exact: Collaboration, action: Action) -> None:
+    """First from one purpose, then from all, or erased: although the file has the people under other addresses now."""
+    send(exact, emails(WITHDRAWN), purposes=frozenset({Purpose.MEASUREMENT}))
+    exact.stage.publish(exact.id, READERS, [*TASTY[:100], *renamed(WITHDRAWN), *TASTY[100 + len(WITHDRAWN) :]])
+    before = matched(exact)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("partners.steps.withdrawals.ERASURE_SECONDS", -1.0)
+        send(exact, emails(WITHDRAWN), action)
+    with_cards = sum(bool(each.card) for each in renamed(WITHDRAWN))
+    assert matched(exact) == before - with_cards < before
+    restart(exact.stage)
+    waiting = exact.stage.rows("select count(*) from absences where erase = 1")
+    assert waiting == [(0,)]
+    absent = sum(len(gone) // 5 for (gone,) in exact.stage.rows("select gone from absences"))
+    assert absent == (0 if action is Action.ERASE else with_cards)
+
+
+def test_it_does_not_lead_on_from_row_to_row(exact: Collaboration) -> None:
+    """Whoever shares a card with somebody who withdrew is absent; whoever shares an address with that one is not."""
+    household = [
+        Customer("a@mail.example", "card-200"),
+        Customer("b@mail.example", "card-201"),
+    ]
+    exact.stage.publish(exact.id, READERS, [*household, *people(range(202, 300))])
+    send(exact, ["a@mail.example"])
+    exact.stage.publish(exact.id, READERS, [Customer("b@mail.example", "card-200"), *people(range(201, 300))])
+    assert matched(exact) == 99, "the row that has the card now is absent"
+    exact.stage.publish(exact.id, READERS, [Customer("b@mail.example", "card-201"), *people(range(202, 300))])
+    assert matched(exact) == 99, "its address was not withdrawn"
+
+
+def test_an_erasure_that_ends_while_a_question_is_measured(
+    exact: Collaboration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The absent rows are the same afterwards as before it began: none. The question is measured again all the same."""
+    measure, times = EmbeddedEngine.measure, []
+    monkeypatch.setattr("partners.steps.withdrawals.ERASURE_SECONDS", -1.0)
+
+    def erased_meanwhile(self: EmbeddedEngine, *arguments: Any) -> Sealed:
+        sealed = measure(self, *arguments)
+        times.append(1)
+        if len(times) == 1:
+            send(exact, emails(range(200, 220)), Action.ERASE)
+            restart(exact.stage)
+        return sealed
+
+    monkeypatch.setattr(EmbeddedEngine, "measure", erased_meanwhile)
+    released = overlap(exact)
+    assert len(times) == 2
+    assert exact.stage.rows("select count(*) from absences") == [(0,)]
+    monkeypatch.setattr(EmbeddedEngine, "measure", measure)
+    assert released == matched(exact) < 200
