@@ -14,8 +14,10 @@ from werkzeug.exceptions import HTTPException
 from cleanroom import __version__, logs
 from cleanroom.api import (
     audiences,
+    changes,
     collaborations,
     context,
+    keys,
     ledger,
     openapi,
     problems,
@@ -67,7 +69,7 @@ def create_app(room: Room | None = None) -> Flask:
     logs.attach(app)
     context.bind(app, room or open_room(read()))
     api = _Api(app)
-    for module in (public, collaborations, uploads, audiences, withdrawals, reports, ledger):
+    for module in (public, collaborations, changes, uploads, audiences, withdrawals, reports, ledger, keys):
         api.register_blueprint(module.blueprint)
     openapi.register(app, api)
     app.register_blueprint(pages.blueprint)

@@ -62,7 +62,7 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
         raise click.UsageError("A partner's name has 1 to 64 letters, digits, - and _.")
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
-        if partners.find(catalog, name):
+        if partners.joined(catalog, name):
             raise click.ClickException(f"{name} has joined already.")
         code = partners.invite(catalog, name, room.now)
         with catalog.transaction() as connection:
@@ -70,6 +70,35 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
     room.publish()
     click.echo(code)
     click.echo(f"Send it to {name} with the address. There: cleanroom-partner join {room.settings.url} CODE", err=True)
+
+
+@cli.command("revoke-key")
+@click.argument("name")
+@click.argument("key")
+@DATA
+@KEYS
+def revoke_key(name: str, key: str, data: Path | None, keys: Path | None) -> None:
+    """Ends a KEY of the partner NAME at once, and every access token that it had: for a theft.
+
+    KEY is its id, as `cleanroom-partner key list` shows it. Ask the partner on a channel you know first.
+
+    Example: cleanroom revoke-key fresh 8f2c5d3a90b1e746 --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.audit.events import EventKind
+    from cleanroom.catalog import keys as partner_keys
+
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog, catalog.transaction() as connection:
+        if not partner_keys.end(connection, name, key, room.now):
+            raise click.ClickException("this partner has no such key, or it has ended already; nothing was done")
+        room.record(connection, EventKind.KEY_REVOKE, None, None, {"partner": name, "key": key})
+    with room.catalog() as catalog:
+        left = partner_keys.current(catalog, name, room.now)
+    room.publish()
+    click.echo(f"The key {key} of {name} counts no longer.")
+    if left is None:
+        click.echo(f"{name} has no owner key left, and cannot come back under this name yet.", err=True)
 
 
 @cli.command()
@@ -113,6 +142,34 @@ def status(data: Path | None, keys: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json(), indent=1))
     else:
         render(found, Console(highlight=False))
+
+
+@cli.command()
+@click.argument("collaboration")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@DATA
+@KEYS
+def close(collaboration: str, yes: bool, data: Path | None, keys: Path | None) -> None:
+    """Closes a COLLABORATION, by its id, for all its partners and for good.
+
+    Example: cleanroom close drive-2026-1a2f22b6 --data /srv/room
+    """
+    from cleanroom import changes, setup
+    from cleanroom.catalog import collaborations
+
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog:
+        found = collaborations.get(catalog, collaboration)
+        if found is None:
+            raise click.ClickException("There is no such collaboration; `cleanroom status` lists them.")
+        if found.state != "closed":
+            if not yes:
+                click.confirm("Every audience in it ends, for all partners, for good. Close it?", abort=True, err=True)
+            changes.close(room, catalog, found)
+    click.echo(
+        f"{collaboration} is closed. Its audiences are retired; the worker of `cleanroom serve` removes the files."
+    )
+    click.echo("What remains: agreements, signatures, reports, the ledger, lists of withdrawals, the log.", err=True)
 
 
 @cli.command()

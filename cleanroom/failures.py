@@ -4,9 +4,20 @@ from cleanroom.audit.archive import ArchiveError
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import SignerRefused
 from cleanroom.backup import BackupFailed
+from cleanroom.changes import Outdated
 from cleanroom.rehearsal.scenario import BadScenario
 from cleanroom.serving import CannotListen
 from cleanroom.settings import BadSettings
 from cleanroom.setup import SetupFailed
 
-EXPECTED = (ArchiveError, BackupFailed, BadScenario, BadSettings, CannotListen, LogDamaged, SetupFailed, SignerRefused)
+EXPECTED = (
+    ArchiveError,
+    BackupFailed,
+    BadScenario,
+    BadSettings,
+    CannotListen,
+    LogDamaged,
+    Outdated,
+    SetupFailed,
+    SignerRefused,
+)

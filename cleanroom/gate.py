@@ -26,14 +26,14 @@ from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, reports, versions
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.collaborations import Collaboration
-from cleanroom.catalog.partners import Partner
+from cleanroom.catalog.keys import Partner
 from cleanroom.catalog.reports import Report
 from cleanroom.engine.interface import Absent, NotPublished
 from cleanroom.engine.sealed import Sealed, open_sealed
 from cleanroom.reports import plan
 from cleanroom.room import Room
 from partners.keys import key_id
-from policies import admission, budget, canonical, cells, decision, disclose, question
+from policies import admission, budget, canonical, cells, decision, disclose, explanations, question
 from policies.agreement import Agreement
 from policies.budget import Account, Price
 from policies.decision import Reason, Refuse, Release
@@ -65,13 +65,14 @@ class Quote:
 class _Facts:
     """The public facts that a decision rests on, beside the request itself. Equal facts, equal decision.
 
-    `absent`, the withdrawn rows, and `withdrawals`, how far their batches had got, are not public: the first is read
-    by measuring only, the second says whether it changed meanwhile. An erasure that was finished in between leaves
-    `absent` as it was before it began.
+    `ahead`: audiences with a version under the secret that a rotation brings. `absent`, the withdrawn rows, and
+    `withdrawals`, how far their batches had got, are not public: the first is read by measuring only, the second says
+    whether it changed meanwhile. An erasure that was finished in between leaves `absent` as it was before it began.
     """
 
     collaboration: Collaboration
     versions: Mapping[AudienceRef, str]
+    ahead: frozenset[AudienceRef]
     day: date
     absent: Absent
     withdrawals: int
@@ -139,13 +140,10 @@ def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Pa
     found = collaborations.find(catalog, collaboration.id, asker.name)
     if found is None:
         raise Unsettled("the collaboration ended for the asker while the question was read")
-    return _Facts(
-        found,
-        versions.published(catalog, found.id),
-        room.today,
-        withdrawals.absent(catalog, found.id),
-        withdrawals.latest(catalog, found.id),
-    )
+    rotating = found.rotating
+    ahead = frozenset(versions.published(catalog, found.id, rotating.rotation.epoch)) if rotating else frozenset()
+    published, absent = versions.published(catalog, found.id), withdrawals.absent(catalog, found.id)
+    return _Facts(found, published, ahead, room.today, absent, withdrawals.latest(catalog, found.id))
 
 
 def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:
@@ -168,13 +166,21 @@ def _refused(
     facts: _Facts, agreement: Agreement, asker: Partner, request: Request, asked: tuple[Question, ...]
 ) -> Refuse | None:
     """Why the public facts do not admit the request; None when they do."""
+    left = facts.collaboration.left
     if facts.collaboration.state != "open":
-        return Refuse(Reason.NOT_OPEN)
+        return Refuse(Reason.CLOSED if facts.collaboration.state == "closed" else Reason.NOT_OPEN)
+    if asker.name in left:
+        return Refuse(Reason.LEFT, asker.name)
     for each in asked:
         if refused := admission.admit(each, request.kind, asker.name, agreement):
             return refused
     for each in asked:
         for audience in (each.count, *each.linked()):
+            if audience.owner in left:
+                return Refuse(Reason.LEFT, audience.owner)
+            if audience not in facts.versions and audience in facts.ahead:
+                behind = sorted({each.owner for each in facts.versions if each not in facts.ahead})
+                return Refuse(Reason.HALF_ROTATED, ", ".join(behind))
             if audience not in facts.versions:
                 return Refuse(Reason.NOT_PUBLISHED, str(audience))
     return None
@@ -183,7 +189,7 @@ def _refused(
 def _key(asked: Question, facts: _Facts) -> str:
     """The name under which a release stands."""
     involved = {str(audience): facts.versions[audience] for audience in (asked.count, *asked.linked())}
-    named = [question.to_json(asked), involved, facts.day.isoformat(), facts.collaboration.sha256]
+    named = [question.to_json(asked), involved, facts.day.isoformat(), facts.collaboration.basis]
     return hashlib.sha256(canonical.dumps(named)).hexdigest()
 
 
@@ -321,6 +327,10 @@ def _report(
         created=room.stamp(),
         leaf=leaf,
         evidence_nonce=nonce,
+        agreement=asked.facts.collaboration.sha256,
+        explanation=(
+            explanations.of_refusal(refused, asked.agreement) if refused else explanations.of_release(asked.agreement)
+        ),
         cost={owner: micro for owner, micro in (cost or {}).items() if micro},
     )
 
@@ -332,6 +342,7 @@ def _logged(asked: _Asked, identifier: str) -> dict[str, object]:
         "kind": asked.request.kind.value,
         "questions": [question.to_json(each) for each in asked.questions],
         "agreement": asked.facts.collaboration.sha256,
+        "terms": asked.facts.collaboration.basis,
         "mode": asked.agreement.terms.mode.value,
         "day": asked.facts.day.isoformat(),
         "versions": {str(audience): version for audience, version in sorted(asked.facts.versions.items())},

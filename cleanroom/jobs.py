@@ -17,15 +17,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from cleanroom import logs, setup, withdrawals
+from cleanroom import changes, epochs, logs, setup, withdrawals
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import collaborations, versions
+from cleanroom.catalog import collaborations, keys, versions
+from cleanroom.catalog import epochs as waits
 from cleanroom.catalog import withdrawals as withdrawn
 from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.versions import State, Version
 from cleanroom.commitments import commit_days
 from cleanroom.engine.columns import Damaged
@@ -40,6 +42,8 @@ from cleanroom.room import Room
 from cleanroom.serving import watch_serve
 from cleanroom.settings import read
 from partners.manifest import Manifest, SignedManifest
+from policies import agreement as agreements
+from policies.agreement import Agreement
 from policies.question import AudienceRef
 
 IDLE_SECONDS = 0.2
@@ -61,6 +65,7 @@ def work(room: Room, stopping: threading.Event) -> None:
             if time.monotonic() - swept >= SWEEP_SECONDS:
                 _sweep(room, catalog)
                 swept = time.monotonic()
+            epochs.move_and_destroy(room, catalog)
             remove_retired(room, catalog)
             if erase_waiting(room, catalog):
                 prepared = None
@@ -75,14 +80,17 @@ def run_next(room: Room, catalog: Catalog) -> bool:
         return False
     with catalog.transaction() as connection:
         versions.move(connection, version.id, State.CHECKING)
-    outcome = _check(room, catalog, version)
-    if isinstance(outcome, Rejected):
-        _refuse(room, catalog, version, outcome)
-    else:
-        try:
-            _publish(room, catalog, version, outcome)
-        except Damaged as problem:  # of a stored audience: other collaborations must not wait for its repair
-            _refuse(room, catalog, version, Rejected(Rejection.ROOM_DATA, str(problem)))
+    collaboration = _collaboration(catalog, version)
+    outcome = _check(room, catalog, version, collaboration)
+    try:
+        rejected = (
+            outcome if isinstance(outcome, Rejected) else _publish(room, catalog, version, outcome, collaboration)
+        )
+    except Damaged as problem:  # of a stored audience: other collaborations must not wait for its repair
+        rejected = Rejected(Rejection.ROOM_DATA, str(problem))
+    if rejected:
+        _refuse(room, catalog, version, rejected)
+        room.engine.retire(version.id)
     _clear(room, version)
     room.publish()
     return True
@@ -91,10 +99,9 @@ def run_next(room: Room, catalog: Catalog) -> bool:
 def retire(room: Room, catalog: Catalog, version: Version, actor: str | None = None) -> None:
     """Ends a published version; the worker removes its files. `actor`: the owner's key id, None for the room."""
     with catalog.transaction() as connection:
-        if version.id not in versions.published(catalog, version.collaboration).values():
+        if version.id not in {each.id for each in versions.all_published(catalog)}:
             return  # retired meanwhile
-        leaf = room.record(connection, EventKind.AUDIENCE_RETIRE, version.collaboration, actor, _named(version))
-        versions.retire(connection, version.id, leaf)
+        changes.end(room, connection, version, actor)
     room.publish()
 
 
@@ -107,20 +114,23 @@ def remove_retired(room: Room, catalog: Catalog) -> None:
             withdrawn.forget_gone(connection, version.id)
 
 
-def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejected:
-    """What intake says of the version, against the collaboration as it stands."""
-    collaboration = collaborations.find(catalog, version.collaboration, version.owner)
-    assert collaboration is not None, "a version belongs to a party of its collaboration"
-    agreement = collaboration.agreement
+def _check(room: Room, catalog: Catalog, version: Version, collaboration: Collaboration) -> Accepted | Rejected:
+    """What intake says of the version, against the collaboration as it stood when the check began."""
+    if rejected := _outdated(collaboration, version, collaboration.signed):
+        return rejected
+    agreement = collaboration.signed
     party = agreement.party(version.owner)
-    maker = collaborations.secret_maker(catalog, collaboration.id, collaboration.epoch)
+    maker = collaborations.secret_maker(catalog, collaboration.id, version.epoch)
     file = room.settings.incoming / (version.upload or "")
     if party is None or maker is None:
         return Rejected(Rejection.WRONG_SECRET, "no partner has made this epoch's secret yet")
     if not file.is_file():
         return Rejected(Rejection.SIZE_MISMATCH, "the upload is gone")
     signed = SignedManifest(Manifest.from_json(json.loads(version.manifest)), version.signature)
-    expected = Expected(agreement, version.ref, party.signing_key, collaboration.epoch, maker[1], room.today)
+    if waits.lacks_withdrawals(catalog, collaboration.id, version.owner, version.epoch):
+        return Rejected(Rejection.WITHDRAWALS)
+    signers = keys.owner_keys(catalog, version.owner, room.now)
+    expected = Expected(agreement, version.ref, signers, version.epoch, maker[1], room.today)
     try:
         key = rekey_key(room, catalog, version.collaboration, version.epoch)
     except NoKey as problem:
@@ -128,28 +138,50 @@ def _check(room: Room, catalog: Catalog, version: Version) -> Accepted | Rejecte
     return check(file, signed, expected, key, _staging(room, version))
 
 
-def _publish(room: Room, catalog: Catalog, version: Version, accepted: Accepted) -> None:
-    published = versions.published(catalog, version.collaboration)
+def _outdated(now: Collaboration, version: Version, checked: Agreement) -> Rejected | None:
+    """Why a version that was checked against `checked` does not fit the collaboration as it stands now."""
+    if now.state != "open" or version.owner in now.left:
+        return Rejected(Rejection.ENDED)
+    if now.signed.audience(version.ref) is None or version.ref in agreements.useless(checked, now.signed):
+        return Rejected(Rejection.COLUMNS_MISMATCH, "the agreement was amended")
+    if version.epoch not in now.epochs:
+        return Rejected(Rejection.WRONG_EPOCH, f"the current epoch is {now.epoch}")
+    return None
+
+
+def _publish(
+    room: Room, catalog: Catalog, version: Version, accepted: Accepted, checked: Collaboration
+) -> Rejected | None:
+    """Publishes an accepted version; None, or what changed while it was checked."""
+    published = versions.published(catalog, version.collaboration, version.epoch)
     against = tuple(sorted(other for ref, other in published.items() if ref != version.ref))
     room.engine.publish(Staged(version.id, accepted.folder, against), partial(_tell, catalog, version))
-    while not _commit_publication(room, catalog, version, {**published, version.ref: version.id}):
-        pass  # somebody withdrew meanwhile
+    visible = {**published, version.ref: version.id}
+    while not _commit_publication(room, catalog, version, visible, checked):
+        # Somebody withdrew meanwhile, or the collaboration changed.
+        if rejected := _outdated(_collaboration(catalog, version), version, checked.signed):
+            return rejected
     remove_retired(room, catalog)
+    return None
 
 
-def _commit_publication(room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str]) -> bool:
-    """Makes a version visible without the rows that are withdrawn; False where a withdrawal came in between."""
+def _commit_publication(
+    room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str], checked: Collaboration
+) -> bool:
+    """Makes a version visible without the rows that are withdrawn; False where something changed in between."""
     serial, change = withdrawals.publishing(room, catalog, version)
     try:
-        _prepare(room, catalog, version, published, withdrawals.in_memory(change.gone))
+        _prepare(room, catalog, checked, published, withdrawals.in_memory(change.gone))
     except NotPublished:  # what was withdrawn of another version changed before it was read
         return False
     with catalog.transaction() as connection:
         if withdrawals.serial(catalog, version) != serial:
             return False
+        if _outdated(_collaboration(catalog, version), version, checked.signed):
+            return False
         withdrawals.keep(catalog, withdrawals.holder_of(version), change)
         retired = versions.retire_older(connection, version)
-        details = {**_named(version), "retired": retired}
+        details = {**changes.named(version), "retired": retired}
         leaf = room.record(connection, EventKind.AUDIENCE_PUBLISH, version.collaboration, None, details)
         versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")
@@ -163,14 +195,16 @@ def _tell(catalog: Catalog, version: Version, percent: int) -> None:
 
 
 def _prepare(
-    room: Room, catalog: Catalog, version: Version, published: Mapping[AudienceRef, str], more: Absent = NOBODY
+    room: Room,
+    catalog: Catalog,
+    collaboration: Collaboration,
+    published: Mapping[AudienceRef, str],
+    more: Absent = NOBODY,
 ) -> None:
-    """Lets the engine work ahead for today's questions of a version's collaboration, `published` being its versions.
+    """Lets the engine work ahead for today's questions of a collaboration, `published` being its versions.
 
     `more`: rows that are absent from now on, besides those that are stored.
     """
-    collaboration = collaborations.find(catalog, version.collaboration, version.owner)
-    assert collaboration is not None, "a version belongs to a party of its collaboration"
     absent = {**withdrawals.absent(catalog, collaboration.id), **more}
     room.engine.prepare(collaboration.agreement, published, room.today, absent)
 
@@ -179,14 +213,15 @@ def _prepare_all(room: Room, catalog: Catalog) -> None:
     """The same for every collaboration, when a day begins: consents end with days."""
     for version in {each.collaboration: each for each in versions.all_published(catalog)}.values():
         with contextlib.suppress(Damaged, NotPublished):  # who asks about it is told
-            _prepare(room, catalog, version, versions.published(catalog, version.collaboration))
+            published = versions.published(catalog, version.collaboration)
+            _prepare(room, catalog, _collaboration(catalog, version), published)
 
 
 def _refuse(room: Room, catalog: Catalog, version: Version, rejected: Rejected) -> None:
     reason = rejected.reason.value
     detail = f"{rejected.advice} ({rejected.detail})" if rejected.detail else rejected.advice
     with catalog.transaction() as connection:
-        details = {**_named(version), "reason": reason}
+        details = {**changes.named(version), "reason": reason}
         leaf = room.record(connection, EventKind.AUDIENCE_REFUSE, version.collaboration, None, details)
         versions.move(connection, version.id, State.REFUSED, reason=reason, detail=detail, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")
@@ -201,8 +236,13 @@ def _tidy(room: Room, catalog: Catalog) -> None:
 def _sweep(room: Room, catalog: Catalog) -> None:
     """Removes the uploads whose time has passed, and retires the versions whose retention has ended."""
     for version in versions.all_published(catalog):
-        expires = Manifest.from_json(json.loads(version.manifest)).expires
-        if expires is not None and date.fromisoformat(expires) <= room.today:
+        manifest = Manifest.from_json(json.loads(version.manifest))
+        # The terms may have become shorter since it was prepared.
+        kept = timedelta(days=_collaboration(catalog, version).agreement.terms.retention_days)
+        ends = [date.fromisoformat(manifest.created[:10]) + kept]
+        if manifest.expires is not None:
+            ends.append(date.fromisoformat(manifest.expires))
+        if min(ends) <= room.today:
             retire(room, catalog, version)
     for upload in versions.expired_uploads(catalog, room.now):
         if incoming.remove(room.settings.incoming / upload):
@@ -217,8 +257,10 @@ def _clear(room: Room, version: Version) -> None:
     shutil.rmtree(_staging(room, version), ignore_errors=True)
 
 
-def _named(version: Version) -> dict[str, object]:
-    return {"version": version.id, "audience": str(version.ref), "epoch": version.epoch}
+def _collaboration(catalog: Catalog, version: Version) -> Collaboration:
+    found = collaborations.get(catalog, version.collaboration)
+    assert found is not None, "a version belongs to a collaboration"
+    return found
 
 
 def _staging(room: Room, version: Version) -> Path:

@@ -38,7 +38,22 @@ SETTINGS = (
     Setting("CLEANROOM_FLOOR_EPSILON_PER_REPORT", "", "the most ε a report may cost an owner; empty: no floor"),
     Setting("CLEANROOM_FLOOR_MODE", "", "`private` forbids threshold mode; empty: the partners choose"),
     Setting("CLEANROOM_ALLOWANCE", "5.0", "lifetime ε of an owner over all collaborations, before its own grants"),
+    Setting("CLEANROOM_LIMIT_QUESTIONS", "300", "questions of a partner in a minute; 0: no limit"),
+    Setting("CLEANROOM_LIMIT_UPLOADS", "3000", "requests of a partner about uploads in a minute; 0: no limit"),
+    Setting("CLEANROOM_LIMIT_REQUESTS", "1200", "other requests of a partner in a minute; 0: no limit"),
+    Setting("CLEANROOM_LIMIT_GUESSES", "60", "wrong codes and assertions of a network in a minute; 0: no limit"),
 )
+LARGEST_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """Requests in a minute, 0 for no limit: a partner's questions, uploads, others; a network's wrong guesses."""
+
+    questions: int = 0
+    uploads: int = 0
+    requests: int = 0
+    guesses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,7 @@ class Settings:
     url: str
     floor: Terms
     allowance: int
+    limits: RequestLimits = RequestLimits()
 
     @property
     def token_audience(self) -> str:
@@ -70,6 +86,11 @@ class Settings:
         """The published log: checkpoint and tiles."""
         return self.data / "log"
 
+    @property
+    def pace(self) -> Path:
+        """The counters of `limits`."""
+        return self.data / "pace"
+
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises `BadSettings`."""
@@ -81,12 +102,23 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     url = value["CLEANROOM_URL"].rstrip("/")
     if not (url.startswith("https://") or LOOPBACK.match(url)):
         raise BadSettings("CLEANROOM_URL begins with https://; http:// is for 127.0.0.1, [::1] and localhost only")
-    return Settings(data, keys, url, _floor(value), _epsilon("CLEANROOM_ALLOWANCE", value["CLEANROOM_ALLOWANCE"]))
+    allowance = _epsilon("CLEANROOM_ALLOWANCE", value["CLEANROOM_ALLOWANCE"])
+    return Settings(data, keys, url, _floor(value), allowance, _limits(value))
 
 
 def beside(data: Path) -> Path:
     """The default folder of the keys: beside the data, never inside it."""
     return data.with_name(f"{data.name}-keys")
+
+
+def _limits(value: Mapping[str, str]) -> RequestLimits:
+    numbers: list[int] = []
+    for name in ("QUESTIONS", "UPLOADS", "REQUESTS", "GUESSES"):
+        text = value[f"CLEANROOM_LIMIT_{name}"]
+        if not (text.isascii() and text.isdecimal() and len(text) < 8 and int(text) <= LARGEST_LIMIT):
+            raise BadSettings(f"CLEANROOM_LIMIT_{name} is a whole number from 0 to {LARGEST_LIMIT}; 0 is no limit")
+        numbers.append(int(text))
+    return RequestLimits(*numbers)
 
 
 def _floor(value: Mapping[str, str]) -> Terms:

@@ -16,10 +16,10 @@ from enum import Enum
 from functools import partial
 
 from cleanroom.absence import ERASE, ERASED, EVERY_PURPOSE, Gone
-from cleanroom.catalog import collaborations, versions, withdrawals
+from cleanroom.catalog import collaborations, keys, versions, withdrawals
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.collaborations import Collaboration
-from cleanroom.catalog.partners import Partner
+from cleanroom.catalog.keys import Partner
 from cleanroom.catalog.versions import Version
 from cleanroom.catalog.withdrawals import EVERY_AUDIENCE, Batch, Entry, Holder, Root
 from cleanroom.engine.interface import Masks, NotPublished, Rows, Withdrawn
@@ -85,7 +85,7 @@ def latest(catalog: Catalog, collaboration: str) -> int:
 def take(room: Room, catalog: Catalog, found: Collaboration, owner: Partner, signed: SignedBatch) -> Taken | Refused:
     """Takes a batch. Raises `Unsettled`, `columns.Damaged`."""
     batch, sha256 = signed.batch, signed.batch.sha256()
-    if refused := _refused(catalog, found, owner, signed):
+    if refused := _refused(room, catalog, found, owner, signed):
         return refused
     if known := withdrawals.find_batch(catalog.connection, owner.name, sha256):
         return Taken(known, known=True)
@@ -172,9 +172,9 @@ def in_memory(gone: Mapping[str, Gone]) -> dict[str, Withdrawn]:
 _NOBODY = Gone.of({})
 
 
-def _refused(catalog: Catalog, found: Collaboration, owner: Partner, signed: SignedBatch) -> Refused | None:
+def _refused(room: Room, catalog: Catalog, found: Collaboration, owner: Partner, signed: SignedBatch) -> Refused | None:
     batch = signed.batch
-    if not withdrawal.verify(signed, owner.signing_key):
+    if not any(withdrawal.verify(signed, key) for key in keys.owner_keys(catalog, owner.name, room.now)):
         return Refused.SIGNATURE
     if (batch.partner, batch.collaboration) != (owner.name, found.id):
         return Refused.NOT_YOURS
@@ -182,9 +182,9 @@ def _refused(catalog: Catalog, found: Collaboration, owner: Partner, signed: Sig
     about = [each for each in own if batch.audience is None or each.ref == AudienceRef(owner.name, batch.audience)]
     if not any(batch.match_key in each.keys for each in about):
         return Refused.UNKNOWN
-    if batch.epoch != found.epoch:
+    if batch.epoch not in found.epochs:
         return Refused.EPOCH
-    maker = collaborations.secret_maker(catalog, found.id, found.epoch)
+    maker = collaborations.secret_maker(catalog, found.id, batch.epoch)
     if maker is None or not hmac.compare_digest(batch.key_check, maker[1]):
         return Refused.SECRET
     return None

@@ -4,7 +4,19 @@ from pathlib import Path
 
 import click
 
-from partners.commands import agreements, audiences, budget, joining, reports, secret, simulate, verify, withdrawals
+from partners.commands import (
+    agreements,
+    audiences,
+    budget,
+    changes,
+    joining,
+    keys,
+    reports,
+    secret,
+    simulate,
+    verify,
+    withdrawals,
+)
 from partners.commands.terminal import OneLineErrors, Setup, home_option
 
 
@@ -29,7 +41,7 @@ def main(context: click.Context, home: Path) -> None:
     context.obj = Setup(home, transport=context.obj)
 
 
-for topic in (joining, agreements, simulate, secret, audiences, withdrawals, reports, budget, verify):
+for topic in (joining, keys, agreements, changes, simulate, secret, audiences, withdrawals, reports, budget, verify):
     for command in topic.COMMANDS:
         main.add_command(command)
 

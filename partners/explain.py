@@ -107,11 +107,11 @@ def _lines(agreement: Agreement) -> Iterator[Line]:
             continue  # without effect in this mode
         if (name, getattr(force, name)) in (("figures", Figures.ALL), ("minimum_audience", None)):
             continue  # nothing is asked for
-        value, meaning = _words(name, force)
+        value, meaning = words(name, force)
         yield Line(name, value, meaning, tuple(base if each == BASE else each for each in stated_by(name, agreement)))
 
 
-def _words(name: str, force: InForce) -> tuple[str, str]:
+def words(name: str, force: InForce) -> tuple[str, str]:
     """A term's value, and what it means."""
     match name:
         case "minimum_size":

@@ -77,6 +77,17 @@ def public_keys(value: Mapping[str, Any]) -> PublicKeys:
         raise OddAnswer("signing_key, sealing_key") from None
 
 
+def key(value: Mapping[str, Any], name: str) -> bytes:
+    """One public key of 32 bytes in base64."""
+    try:
+        found = decode_base64(text(value, name))
+    except ValueError:
+        raise OddAnswer(name) from None
+    if len(found) != 32:
+        raise OddAnswer(name)
+    return found
+
+
 def signature(value: Mapping[str, Any]) -> bytes:
     try:
         return decode_base64(text(value, "signature"))

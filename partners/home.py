@@ -3,13 +3,16 @@
     identity.json       the private keys                    terms.toml   own terms, optional, written by hand
     room.json           the room, pinned at `join`          checkpoint   the largest one that the room showed
     confirmed.json      keys compared with other partners   grants.json  the last grant, and one without an answer
-    collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json
+    former.json         own public keys that were rotated   identity-next.json  keys of a rotation without an answer
+    collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json,
+                        amendment-HASH.json (signed, not in force yet), tightened.json (own terms, tightened alone),
                         withdrawals/ (see `suppression.py`)
 
 Rules: the folder is 0700 and every file in it 0600 from the moment it exists; nothing is ever half-written. A confirmed
 key holds only for exactly these keys: when the room shows others, the partner counts as not confirmed.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -22,6 +25,7 @@ from typing import Any, overload
 from partners import fields, files, keys
 from partners.failure import Failure
 from partners.fields import OddAnswer
+from partners.key_change import Role
 from partners.keys import Identity
 from partners.protocol import PublicKeys
 from partners.suppression import Suppressions
@@ -41,13 +45,16 @@ class BadHome(Failure):
 
 @dataclass(frozen=True, slots=True)
 class PinnedRoom:
-    """The room that this folder joined: its address, origin, log key, `aud` of assertions, and this partner's name."""
+    """The room that this folder joined: its address, origin, log key, `aud` of assertions; this partner's name, and
+    the role of the key in this folder.
+    """
 
     url: str
     name: str
     vkey: VerifierKey
     token_audience: str
     partner: str
+    role: Role = Role.OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,9 @@ class Home:
         try:
             texts = (fields.text(found, name) for name in ("url", "name", "vkey", "token_audience", "partner"))
             url, name, vkey, audience, partner = texts
-            return PinnedRoom(url, name, VerifierKey.parse(vkey), audience, partner)
-        except (OddAnswer, NoteError):
+            role = Role(fields.optional_text(found, "role") or Role.OWNER.value)
+            return PinnedRoom(url, name, VerifierKey.parse(vkey), audience, partner, role)
+        except (OddAnswer, NoteError, ValueError):
             raise _damaged("room.json") from None
 
     def has_room(self) -> bool:
@@ -136,6 +144,7 @@ class Home:
                 "vkey": str(room.vkey),
                 "token_audience": room.token_audience,
                 "partner": room.partner,
+                "role": room.role.value,
             },
         )
 
@@ -152,16 +161,45 @@ class Home:
         except OddAnswer:
             raise _damaged("confirmed.json") from None
 
-    def confirm(self, partner: str, compared: PublicKeys) -> None:
-        """Remembers that these keys of a partner were compared; others of the same partner no longer count."""
-        everyone = {**self.confirmed(), partner: compared}
-        self._write(
-            "confirmed.json",
-            {
-                name: {"signing_key": encode_base64(each.signing), "sealing_key": encode_base64(each.sealing)}
-                for name, each in sorted(everyone.items())
-            },
-        )
+    def former_of(self, partner: str) -> tuple[PublicKeys, ...]:
+        """The former keys of a partner that its compared keys vouch for."""
+        try:
+            entry = fields.table(self._read("confirmed.json", {}).get(partner, {}), partner)
+            return _all_keys(entry, "former")
+        except OddAnswer:
+            raise _damaged("confirmed.json") from None
+
+    def confirm(self, partner: str, compared: PublicKeys, former: tuple[PublicKeys, ...] = ()) -> None:
+        """Remembers that these keys of a partner were compared; others of the same partner no longer count.
+
+        `former`: those that the compared keys vouch for, in agreements that were signed before.
+        """
+        everyone = self._read("confirmed.json", {})
+        everyone[partner] = {**_written(compared), "former": [_written(each) for each in former]}
+        self._write("confirmed.json", dict(sorted(everyone.items())))
+
+    def former(self) -> tuple[PublicKeys, ...]:
+        """This partner's own keys that were rotated away: agreements name them until they are amended."""
+        try:
+            return _all_keys(self._read("former.json", {}), "keys")
+        except OddAnswer:
+            raise _damaged("former.json") from None
+
+    def protected(self) -> bool:
+        """Whether the keys have a passphrase. Raises `keys.BadKeyFile`."""
+        return keys.protected(self.path / "identity.json")
+
+    def next_identity(self, passphrase: str | None) -> Identity:
+        """The keys of a rotation: new ones, or those of one that had no answer. Raises `keys.BadKeyFile`."""
+        path = self.path / "identity-next.json"
+        return keys.load(path, self._ask) if path.exists() else keys.create(path, passphrase)
+
+    def rotated(self, new: Identity) -> None:
+        """From now on the keys of the rotation are this folder's; of the old ones the public parts stay."""
+        gone = (self.identity().public, *self.former())
+        self._write("former.json", {"keys": [_written(each) for each in gone]})
+        (self.path / "identity-next.json").replace(self.path / "identity.json")
+        self._identity = new
 
     def collaborations(self) -> tuple[str, ...]:
         """The ids of the collaborations whose agreement was signed here."""
@@ -173,6 +211,29 @@ class Home:
 
     def save_agreement(self, collaboration: str, document: bytes) -> None:
         files.write(self._made(collaboration) / "agreement.json", document, private=True)
+
+    def amendments(self, collaboration: str) -> tuple[bytes, ...]:
+        """The bytes of each amendment that this partner signed and has not seen in force."""
+        return tuple(path.read_bytes() for path in sorted(self._folder(collaboration).glob("amendment-*.json")))
+
+    def save_amendment(self, collaboration: str, document: bytes) -> None:
+        files.write(self._amendment(collaboration, document), document, private=True)
+
+    def forget_amendment(self, collaboration: str, document: bytes) -> None:
+        """From now on this amendment is not accepted, whatever the room says."""
+        self._amendment(collaboration, document).unlink(missing_ok=True)
+
+    def tightened(self, collaboration: str, agreement: str) -> int:
+        """The serial of the last tightening that the room took under an agreement (its SHA-256); 0 for none."""
+        name = f"{self._relative(collaboration)}/tightened.json"
+        found = self._read(name, {"agreement": agreement, "serial": 0})
+        try:
+            return fields.integer(found, "serial") if fields.text(found, "agreement") == agreement else 0
+        except OddAnswer:
+            raise _damaged(name) from None
+
+    def save_tightened(self, collaboration: str, agreement: str, serial: int) -> None:
+        self._write(f"{self._relative(collaboration)}/tightened.json", {"agreement": agreement, "serial": serial})
 
     def secret(self, collaboration: str, epoch: int) -> Secret | None:
         """The secret of an epoch, also one that has not reached everybody yet."""
@@ -189,6 +250,12 @@ class Home:
         self._made(collaboration)
         document = {"secret": encode_base64(secret.value), "epoch": secret.epoch, "maker": secret.maker}
         self._write(f"{self._relative(collaboration)}/secret-{secret.epoch}.json", document)
+
+    def forget_secrets(self, collaboration: str, below: int) -> None:
+        """Removes the secrets of epochs that have ended: nothing is compared under them any more."""
+        for path in self._folder(collaboration).glob("secret-*.json"):
+            if int(path.stem.partition("-")[2]) < below:
+                path.unlink(missing_ok=True)
 
     def highest_epoch(self, collaboration: str) -> int:
         """The highest epoch whose secret was accepted; 0 before the first."""
@@ -238,6 +305,9 @@ class Home:
         assert _DIGEST.fullmatch(sha256), "a manifest holds a SHA-256 in hex"
         return f"{self._relative(collaboration)}/upload-{sha256}.json"
 
+    def _amendment(self, collaboration: str, document: bytes) -> Path:
+        return self._made(collaboration) / f"amendment-{hashlib.sha256(document).hexdigest()}.json"
+
     def _relative(self, collaboration: str) -> str:
         if not NAME.fullmatch(collaboration):
             raise BadHome("a collaboration's id has letters, digits, - and _; `cleanroom-partner status` lists yours")
@@ -277,6 +347,15 @@ class Home:
 
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
         files.write(self.path / name, json.dumps(value, indent=1).encode() + b"\n", private=True)
+
+
+def _written(found: PublicKeys) -> dict[str, str]:
+    return {"signing_key": encode_base64(found.signing), "sealing_key": encode_base64(found.sealing)}
+
+
+def _all_keys(found: Mapping[str, Any], name: str) -> tuple[PublicKeys, ...]:
+    entries = fields.items(found, name) if name in found else []
+    return tuple(fields.public_keys(fields.table(entry, name)) for entry in entries)
 
 
 def _damaged(name: str) -> BadHome:

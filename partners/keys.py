@@ -38,7 +38,18 @@ _SEALED_AS = b"cleanroom/keys/v1"
 
 Ask = Callable[[], str]
 """Asks the person for the passphrase."""
-Label = Literal["manifest/v1", "agreement/v1", "envelope/v1", "grant/v1", "join/v1", "withdrawal/v1"]
+Label = Literal[
+    "manifest/v1",
+    "agreement/v1",
+    "envelope/v1",
+    "grant/v1",
+    "join/v1",
+    "withdrawal/v1",
+    "key/v1",
+    "terms/v1",
+    "leave/v1",
+    "rotate/v1",
+]
 """What a signature is for; a new meaning takes a new label."""
 
 
@@ -94,6 +105,14 @@ def create(path: Path, passphrase: str | None = None) -> Identity:
 def protect(path: Path, identity: Identity, passphrase: str | None) -> None:
     """Stores the same keys anew, under another passphrase or under none."""
     files.write(path, _document(identity, passphrase), private=True)
+
+
+def protected(path: Path) -> bool:
+    """Whether the stored keys have a passphrase. Raises `BadKeyFile` where there are none."""
+    try:
+        return b'"scrypt"' in path.read_bytes()
+    except FileNotFoundError:
+        raise BadKeyFile(f"there is no {path.name} here; make keys with `cleanroom-partner keygen`") from None
 
 
 def load(path: Path, ask: Ask) -> Identity:

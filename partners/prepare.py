@@ -12,7 +12,7 @@ Rules:
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -69,17 +69,19 @@ def prepare(
     identity: Identity,
     out_dir: Path,
     *,
+    former: Collection[bytes] = (),
     now: datetime,
     previous: str | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Prepared:
     """Prepare one version of one audience in the existing folder `out_dir`.
 
-    `secret` is the collaboration's of this epoch, `previous` the id of the version that this one follows, `now` an
-    aware time, by whose UTC day consent is judged. Raises `NotAgreed`, `BadFile`, and OSError while writing.
+    `secret` is the collaboration's of this epoch, `former` the owner's signing keys that were rotated away, `previous`
+    the id of the version that this one follows, `now` an aware time, by whose UTC day consent is judged. Raises
+    `NotAgreed`, `BadFile`, and OSError while writing.
     """
     now = now.astimezone(UTC)
-    agreed = _agreed(mapping, agreement, identity)
+    agreed = _agreed(mapping, agreement, {identity.public.signing, *former})
     draft = Manifest(
         collaboration=agreement.id,
         partner=mapping.name,
@@ -118,7 +120,7 @@ def prepare(
     return prepared
 
 
-def _agreed(mapping: Map, agreement: Agreement, identity: Identity) -> Audience:
+def _agreed(mapping: Map, agreement: Agreement, own: Collection[bytes]) -> Audience:
     """What the agreement says about the map's audience. Raises `NotAgreed` where the map or the keys differ from it."""
     ref = AudienceRef(mapping.name, mapping.audience)
     party, agreed = agreement.party(mapping.name), agreement.audience(ref)
@@ -128,7 +130,7 @@ def _agreed(mapping: Map, agreement: Agreement, identity: Identity) -> Audience:
         )
     if party is None or agreed is None:
         raise NotAgreed(f"the agreement has no audience {ref}; correct `name` or `audience` in the map")
-    if party.signing_key != identity.public.signing:
+    if party.signing_key not in own:
         raise NotAgreed(f"the agreement names other keys for {party.name} than those in this home")
     _same_names("match key", (item.key for item in mapping.keys), agreed.keys)
     _same_names("attribute", (item.name for item in mapping.attributes), (item.name for item in agreed.attributes))

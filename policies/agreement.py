@@ -3,13 +3,15 @@
 Rules: what is signed is the canonical JSON of the document, so equal bytes mean equal meaning. It names the partners
 with their public keys, the audiences with their code-lists and bounds, and everybody's terms; the terms in force are
 the strictest of all of them, the room's floor included. Code-lists live here, so cells never depend on data.
+An amendment is a document of its own, with its number and the SHA-256 of the one that it replaces, so that an older one
+cannot be signed or shown as if it were newer. The first agreement of a collaboration has neither.
 A public wire form: fields may be added only with a new `version`; tests pin the bytes.
 """
 
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policies import canonical, terms
@@ -18,12 +20,14 @@ from policies.question import NAME, AudienceRef, BadQuestion, ColumnRef
 from policies.terms import BadTerms, InForce, Terms
 
 VERSION = 1
+AMENDMENT_VERSION = 2
 SIGNING_LABEL = b"cleanroom/agreement/v1\n"
 MATCH_KEY = re.compile(r"email|phone|maid|person|id(\.[a-z0-9][a-z0-9_-]{0,31})?")
 EMAIL_PROFILES = ("uid2", "plain")
 OTHER, UNKNOWN = "other", "unknown"
 MAX_VALUES = 1_000
 MAX_BOUND = 10**10
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class BadAgreement(ValueError):
@@ -86,7 +90,10 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The document. `base` are the terms written for all, `floor` the room operator's."""
+    """The document. `base` are the terms written for all, `floor` the room operator's.
+
+    `number` counts a collaboration's agreements from 1; `previous` is the SHA-256 of the one before.
+    """
 
     id: str
     name: str
@@ -97,6 +104,8 @@ class Agreement:
     audiences: tuple[Audience, ...]
     base: Terms
     floor: Terms
+    number: int = 1
+    previous: str | None = None
 
     @property
     def terms(self) -> InForce:
@@ -129,6 +138,14 @@ class Agreement:
             return ()
         return tuple(key for key in self.match_keys if key in first.keys and key in second.keys)
 
+    def tightened(self, name: str, own: Terms) -> "Agreement":
+        """The same, with what one party has tightened alone since everybody signed."""
+        parties = tuple(
+            replace(each, terms=terms.combine((each.terms, own))) if each.name == name else each
+            for each in self.parties
+        )
+        return replace(self, parties=parties)
+
     def canonical(self) -> bytes:
         """The bytes that the partners sign."""
         return canonical.dumps(to_json(self))
@@ -140,8 +157,10 @@ class Agreement:
 
 def to_json(agreement: Agreement) -> dict[str, Any]:
     """The JSON form of the document."""
+    amended = {"number": agreement.number, "previous": agreement.previous}
     return {
-        "version": VERSION,
+        "version": VERSION if agreement.number == 1 else AMENDMENT_VERSION,
+        **({} if agreement.number == 1 else amended),
         "id": agreement.id,
         "name": agreement.name,
         "protocol": agreement.protocol,
@@ -186,9 +205,17 @@ def from_json(value: Any) -> Agreement:
     return agreement
 
 
+def useless(before: Agreement, after: Agreement) -> frozenset[AudienceRef]:
+    """The audiences whose prepared files an amendment makes useless: gone, or of other columns, protocol or profile."""
+    same = (before.protocol, before.email_profile) == (after.protocol, after.email_profile)
+    return frozenset(each.ref for each in before.audiences if not same or after.audience(each.ref) != each)
+
+
 def _read(value: Any) -> Agreement:
     try:
-        if set(value) != _FIELDS or value["version"] != VERSION:
+        amendment = value["version"] == AMENDMENT_VERSION
+        known = _FIELDS | ({"number", "previous"} if amendment else set())
+        if set(value) != known or value["version"] not in (VERSION, AMENDMENT_VERSION):
             raise BadAgreement(f"an agreement of version {VERSION} has exactly: {', '.join(sorted(_FIELDS))}")
         return Agreement(
             id=_name(value["id"]),
@@ -200,6 +227,8 @@ def _read(value: Any) -> Agreement:
             audiences=tuple(_audience(item) for item in value["audiences"]),
             base=terms.from_json(value["terms"]),
             floor=terms.from_json(value["floor"]),
+            number=_integer(value["number"]) if amendment else 1,
+            previous=_hash(value["previous"]) if amendment else None,
         )
     except (BadTerms, BadQuestion) as problem:
         raise BadAgreement(str(problem)) from None
@@ -211,6 +240,8 @@ def _read(value: Any) -> Agreement:
 
 def _check(agreement: Agreement) -> None:
     """Raises `BadAgreement` when the parts do not fit each other."""
+    if agreement.number < (1 if agreement.previous is None else 2):
+        raise BadAgreement("the number of an amendment is 2 or more")
     names = [party.name for party in agreement.parties]
     refs = [audience.ref for audience in agreement.audiences]
     if len(set(names)) != len(names) or not 2 <= len(names) <= 16:
@@ -288,6 +319,12 @@ def _match_key(value: Any) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or value != value.strip() or len(value) > 128:
         raise BadAgreement("a value of a code-list is text of 1 to 128 characters without space around it")
+    return value
+
+
+def _hash(value: Any) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise BadAgreement("an amendment names the agreement that it replaces by its SHA-256, 64 hex digits")
     return value
 
 

@@ -16,6 +16,8 @@ class Reason(Enum):
     """Why a question was refused. The value is the code; `RULES` says what it means and what would pass."""
 
     NOT_OPEN = "agreement_not_open"
+    CLOSED = "collaboration_closed"
+    LEFT = "partner_left"
     KIND = "kind_not_agreed"
     PURPOSE = "purpose_not_agreed"
     AUDIENCE = "audience_not_agreed"
@@ -25,11 +27,14 @@ class Reason(Enum):
     NO_COMMON_KEY = "no_common_key"
     TOO_MANY_CELLS = "too_many_cells"
     NOT_PUBLISHED = "audience_not_published"
+    HALF_ROTATED = "half_rotated"
     BUDGET = "budget_spent"
 
 
 RULES: dict[Reason, str] = {
     Reason.NOT_OPEN: "The agreement is open once every partner has signed it. Sign it, or wait for the others.",
+    Reason.CLOSED: "The collaboration is closed; nothing is measured any more. Its reports can still be read.",
+    Reason.LEFT: "A partner who has left neither asks nor is asked about. Ask about audiences of those who stay.",
     Reason.KIND: "This kind of report is not in everybody's terms. Ask for a kind that the agreement lists.",
     Reason.PURPOSE: "This purpose is not in everybody's terms. Ask with a purpose that the agreement lists.",
     Reason.AUDIENCE: "The question names an audience that is not in the agreement. Ask about audiences that it lists.",
@@ -43,6 +48,8 @@ RULES: dict[Reason, str] = {
     " Ask about audiences that share one.",
     Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
+    Reason.HALF_ROTATED: "An audience of the question exists under the new secret only, and others under the old one."
+    " It can be asked about once those who are missing have uploaded under the new one, or at the deadline.",
     Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",
 }
 

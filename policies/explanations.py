@@ -21,10 +21,13 @@ _TERM = {
 }
 _WHOSE = {
     Reason.NOT_OPEN: "It is a rule of every room.",
+    Reason.CLOSED: "It is a rule of every room.",
+    Reason.LEFT: "It is a rule of every room.",
     Reason.AUDIENCE: "The agreement lists them; every partner signed it.",
     Reason.OWN_MEASURE: "It is a rule of every room; no term changes it.",
     Reason.NO_COMMON_KEY: "The agreement lists the keys of each audience; every partner signed it.",
     Reason.TOO_MANY_CELLS: "It is a limit of every room; no term changes it.",
+    Reason.HALF_ROTATED: "It is a rule of every room.",
     Reason.NOT_PUBLISHED: "It is a rule of every room.",
 }
 

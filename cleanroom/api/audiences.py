@@ -10,7 +10,7 @@ from cleanroom import jobs
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
-from cleanroom.api.collaborations import collaboration
+from cleanroom.api.collaborations import collaboration, require_open
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.problems import to_json as problem_json
@@ -49,8 +49,7 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
     found = collaboration(identifier)
     if found.agreement.audience(AudienceRef(me().name, name)) is None:
         fail(Problem.NOT_FOUND)
-    if found.state != "open":
-        fail(Problem.NOT_OPEN)
+    require_open(found)
     try:
         manifest = Manifest.from_json(body["manifest"])
     except BadManifest as problem:
@@ -67,7 +66,7 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
         collaboration=found.id,
         owner=me().name,
         audience=name,
-        epoch=found.epoch,
+        epoch=manifest.epoch if manifest.epoch in found.epochs else found.epoch,
         manifest=manifest.canonical(),
         signature=signature(body["signature"]),
         upload=upload.id,

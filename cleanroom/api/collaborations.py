@@ -9,10 +9,12 @@ from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
+from cleanroom.api.keys import rotations
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import collaborations, partners, versions
+from cleanroom.catalog import changes, collaborations, partners, versions
+from cleanroom.catalog.changes import Amendment
 from cleanroom.catalog.collaborations import Collaboration
 from partners.envelopes import BadEnvelope, SignedEnvelope
 from partners.keys import key_id, verify
@@ -26,12 +28,16 @@ blueprint.before_request(require_partner)
 
 @blueprint.get("/partners/<name>")
 @blueprint.response(200, schemas.PartnerSchema)
-def partner(name: str) -> dict[str, str]:
-    """The public keys of a partner that joined. Compare their fingerprint on another channel before sealing to them."""
-    found = partners.find(catalog(), name)
-    if found is None:
+def partner(name: str) -> dict[str, Any]:
+    """The current keys of a partner that joined, and the rotations that led to them.
+
+    Compare their fingerprint on another channel before sealing to them.
+    """
+    found = partners.find(catalog(), name, room().now)
+    if found is None or found.sealing_key is None:
         fail(Problem.NOT_FOUND)
-    return {"name": found.name, "signing_key": _text(found.signing_key), "sealing_key": _text(found.sealing_key)}
+    current = {"signing_key": _text(found.signing_key), "sealing_key": _text(found.sealing_key)}
+    return {"name": found.name, **current, "rotations": rotations(found.name)}
 
 
 @blueprint.get("/collaborations")
@@ -50,7 +56,7 @@ def propose(body: dict[str, Any]) -> dict[str, Any]:
         proposed = agreements.from_json(body["agreement"])
     except BadAgreement as problem:
         fail(Problem.BAD_AGREEMENT, str(problem))
-    _check(proposed)
+    check(proposed)
     signed = signature(body["signature"])
     if not verify(me().signing_key, "agreement/v1", proposed.canonical(), signed):
         fail(Problem.BAD_SIGNATURE)
@@ -64,7 +70,7 @@ def propose(body: dict[str, Any]) -> dict[str, Any]:
     return to_json(collaboration(proposed.id))
 
 
-def _check(proposed: Agreement) -> None:
+def check(proposed: Agreement) -> None:
     """The room's own conditions on an agreement."""
     if proposed.party(me().name) is None:
         fail(Problem.BAD_AGREEMENT, "You are not among its partners.")
@@ -73,11 +79,11 @@ def _check(proposed: Agreement) -> None:
     if proposed.floor != room().settings.floor:
         fail(Problem.BAD_AGREEMENT, "Its floor is not the room's; take it from /v1/room.")
     for party in proposed.parties:
-        joined = partners.find(catalog(), party.name)
+        joined = partners.find(catalog(), party.name, room().now)
         if joined is None:
             fail(Problem.NOT_A_PARTNER)
         if (joined.signing_key, joined.sealing_key) != (party.signing_key, party.sealing_key):
-            fail(Problem.BAD_AGREEMENT, "The keys of one of its partners are not those that it joined with.")
+            fail(Problem.BAD_AGREEMENT, "The keys of one of its partners are not its current ones.")
 
 
 @blueprint.get("/collaborations/<identifier>")
@@ -100,7 +106,9 @@ def document(identifier: str) -> Response:
 def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
     """Signs the agreement: Ed25519 over `cleanroom/agreement/v1`, a newline, and its exact bytes."""
     found = collaboration(identifier)
+    require_open(found, proposed=True)
     signed = signature(body["signature"])
+    require_named(found.signed)
     if not verify(me().signing_key, "agreement/v1", found.document, signed):
         fail(Problem.BAD_SIGNATURE)
     if me().name not in found.signatures:
@@ -120,25 +128,28 @@ def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
 def relay(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Relays the sealed secret to one partner. The room cannot open it; the first maker of an epoch's secret wins."""
     found = collaboration(identifier)
-    if found.state != "open":
-        fail(Problem.NOT_OPEN)
+    require_open(found)
     try:
         signed = SignedEnvelope.from_json(body)
     except BadEnvelope as problem:
         fail(Problem.INVALID, str(problem))
     envelope = signed.envelope
-    fits = (envelope.collaboration, envelope.epoch, envelope.sender) == (found.id, found.epoch, me().name)
-    others = {party.name for party in found.agreement.parties} - {me().name}
+    fits = (envelope.collaboration, envelope.sender) == (found.id, me().name) and envelope.epoch in found.epochs
+    require_named(found.signed)
+    others = {party.name for party in found.agreement.parties} - {me().name, *found.left}
     if not fits or envelope.recipient not in others:
         fail(Problem.INVALID, "The envelope is not from you to another partner, in this collaboration and epoch.")
+    _require_current(found.signed, envelope.recipient)
     if not verify(me().signing_key, "envelope/v1", envelope.canonical(), signed.signature):
         fail(Problem.BAD_SIGNATURE)
     with catalog().transaction() as connection:
-        maker = collaborations.secret_maker(catalog(), found.id, found.epoch)
+        maker = collaborations.secret_maker(catalog(), found.id, envelope.epoch)
+        if found.rotating and envelope.epoch == found.rotating.rotation.epoch:
+            maker = (found.rotating.rotation.partner, found.rotating.rotation.key_check)
         if maker not in (None, (me().name, envelope.key_check)):
             fail(Problem.CONFLICT, "The secret of this epoch was made already; accept that one.")
         if collaborations.relay(connection, signed.to_json(), room().stamp()):
-            details = {"recipient": envelope.recipient, "epoch": found.epoch}
+            details = {"recipient": envelope.recipient, "epoch": envelope.epoch}
             room().record(connection, EventKind.SECRET_RELAY, found.id, key_id(me().signing_key), details)
         else:
             fail(Problem.CONFLICT, "This partner has its envelope for this epoch already.")
@@ -161,6 +172,28 @@ def collaboration(identifier: str) -> Collaboration:
     return found
 
 
+def require_open(found: Collaboration, *, proposed: bool = False) -> None:
+    """Goes on where the agreement is open, or still `proposed` if that will do, and the partner has not left."""
+    if found.state == "closed" or me().name in found.left:
+        fail(Problem.CLOSED)
+    if found.state == "proposed" and not proposed:
+        fail(Problem.NOT_OPEN)
+
+
+def require_named(agreement: Agreement) -> None:
+    """Goes on where the agreement names the key that asks: others verify what it signs with the key that is named."""
+    party = agreement.party(me().name)
+    if party is None or party.signing_key != me().signing_key:
+        fail(Problem.BAD_SIGNATURE, "The agreement names another key of yours than this one; amend it first.")
+
+
+def _require_current(agreement: Agreement, name: str) -> None:
+    """Goes on where the agreement names the newest keys of a partner: nothing is sealed to keys that went."""
+    party, now = agreement.party(name), partners.find(catalog(), name, room().now)
+    if party is None or now is None or (party.signing_key, party.sealing_key) != (now.signing_key, now.sealing_key):
+        fail(Problem.BAD_AGREEMENT, "It names keys of the recipient that were rotated or revoked; amend it first.")
+
+
 def to_json(found: Collaboration) -> dict[str, Any]:
     published = versions.published(catalog(), found.id)
     maker = collaborations.secret_maker(catalog(), found.id, found.epoch)
@@ -176,7 +209,32 @@ def to_json(found: Collaboration) -> dict[str, Any]:
             for each in found.agreement.audiences
         ],
         "key_check": maker[1] if maker else None,
+        "amendment": _amendment(changes.pending(catalog().connection, found.id)),
+        "tightened": [
+            {"tightening": each.tightening.to_json(), "signature": _text(each.signature)} for each in found.tightened
+        ],
+        "left": list(found.left),
+        "rotation": _rotation(found),
     }
+
+
+def _rotation(found: Collaboration) -> dict[str, Any] | None:
+    if found.rotating is None:
+        return None
+    rotation = found.rotating.rotation
+    ready = versions.published(catalog(), found.id, rotation.epoch)
+    return {
+        "rotation": rotation.to_json(),
+        "signature": _text(found.rotating.signature),
+        "ready": [{"owner": ref.owner, "name": ref.name, "version": version} for ref, version in ready.items()],
+    }
+
+
+def _amendment(waiting: Amendment | None) -> dict[str, Any] | None:
+    if waiting is None:
+        return None
+    signatures = [{"partner": name, "signature": _text(value)} for name, value in waiting.signatures.items()]
+    return {"number": waiting.number, "sha256": waiting.sha256, "signatures": signatures}
 
 
 def _text(value: bytes) -> str:

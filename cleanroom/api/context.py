@@ -5,17 +5,23 @@ from typing import cast
 from flask import Flask, current_app, g
 
 from cleanroom.catalog.catalog import Catalog
+from cleanroom.pace import Pace
 from cleanroom.room import Room
 
 
 def bind(app: Flask, room: Room) -> None:
     """Gives an app its room."""
     app.extensions["cleanroom"] = room
+    app.extensions["cleanroom-pace"] = Pace(room.settings.pace, room.settings.limits)
     app.teardown_appcontext(_close)
 
 
 def room() -> Room:
     return cast(Room, current_app.extensions["cleanroom"])
+
+
+def pace() -> Pace:
+    return cast(Pace, current_app.extensions["cleanroom-pace"])
 
 
 def catalog() -> Catalog:

@@ -4,6 +4,7 @@ Rules: a problem's code never changes its meaning. `detail` and `hint` are alway
 token, a key, or what the client sent. `docs/problems.md` lists these; a test compares.
 """
 
+import math
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -33,6 +34,7 @@ class Problem(Enum):
         "Ask the operator for a new one: a code works once.",
     )
     BAD_SIGNATURE = ("bad-signature", 403, "The signature does not fit", "Sign these exact bytes with your own key.")
+    ROLE = ("role", 403, "This key may not do that", "Ask somebody who has an owner key of your partner.")
     NOT_A_PARTNER = ("not-a-partner", 422, "Somebody named has not joined", "Every partner must join the room first.")
     BAD_AGREEMENT = (
         "bad-agreement",
@@ -62,6 +64,9 @@ class Problem(Enum):
     )
     CONFLICT = ("conflict", 409, "It is there already", "Nothing to do, or choose another name.")
     NOT_OPEN = ("not-open", 409, "The agreement is not open yet", "Every partner must sign it first.")
+    CLOSED = ("closed", 409, "The collaboration has ended for you", "Nothing can be added; its reports can be read.")
+    CHANGED = ("changed", 409, "The collaboration changed meanwhile", "Look at it again, then repeat what is needed.")
+    NOT_TIGHTER = ("not-tighter", 422, "These terms cannot be set alone", "Propose an amendment, which all sign.")
     WRONG_OFFSET = ("wrong-offset", 409, "The upload stands elsewhere", "Ask for its offset with HEAD and go on there.")
     CHECKSUM = ("checksum", 460, "The bytes are not those of the checksum", "Nothing was kept; send the chunk again.")
     UPLOAD_INCOMPLETE = ("upload-incomplete", 409, "The upload is not complete", "Finish the upload first.")
@@ -70,6 +75,12 @@ class Problem(Enum):
         429,
         "Too many unfinished uploads",
         "Finish some, end some with DELETE, or wait until they expire; see the limits in docs/limits.md.",
+    )
+    TOO_MANY_REQUESTS = (
+        "too-many-requests",
+        429,
+        "Too many requests",
+        "Wait as long as Retry-After says, then go on; the operator can raise the limit.",
     )
     CUT_OFF = ("cut-off", 408, "The bytes stopped coming", "Ask for the upload's offset with HEAD and go on there.")
     TOO_LARGE = ("too-large", 413, "Too large", "See the limits in docs/limits.md.")
@@ -112,18 +123,25 @@ class Problem(Enum):
 
 
 class Failed(HTTPException):
-    """Ends a request with a problem."""
+    """Ends a request with a problem. `wait`: whole seconds after which to come back."""
 
-    def __init__(self, problem: Problem, detail: str) -> None:
+    def __init__(self, problem: Problem, detail: str, wait: int | None = None) -> None:
         super().__init__(detail)
         self.code = problem.status
         self.problem = problem
         self.detail = detail
+        self.wait = wait
 
 
 def fail(problem: Problem, detail: str | None = None) -> NoReturn:
     """Ends the request."""
     raise Failed(problem, detail or problem.title)
+
+
+def slow_down(seconds: float) -> NoReturn:
+    """Ends the request: too many of its kind came."""
+    wait = math.ceil(seconds)
+    raise Failed(Problem.TOO_MANY_REQUESTS, f"Come back in {wait} s.", wait)
 
 
 def render(problem: Problem, detail: str) -> Response:
@@ -158,6 +176,8 @@ def handle(error: HTTPException) -> Response:
     """Flask's handler of every HTTP error, ours and its own."""
     if isinstance(error, Failed):
         response = render(error.problem, str(error.detail))
+        if error.wait is not None:
+            response.headers["Retry-After"] = str(error.wait)
     else:
         problem = _BY_STATUS.get(
             error.code or 500, Problem.BAD_REQUEST if (error.code or 500) < 500 else Problem.INTERNAL

@@ -58,7 +58,7 @@ def join(body: dict[str, str]) -> dict[str, str]:
     with catalog().transaction() as connection:
         name = partners.accept(connection, body["code"], signing, sealing, room().now)
         if name is None:
-            fail(Problem.BAD_CODE)
+            auth.guessed(Problem.BAD_CODE)
         room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), {"partner": name})
     room().publish()
     return {"partner": name}

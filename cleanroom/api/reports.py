@@ -13,6 +13,7 @@ from cleanroom.api.collaborations import collaboration
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import reports
+from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.reports import Report
 from policies import canonical, explanations, question, request
 from policies.agreement import Agreement
@@ -57,7 +58,8 @@ def ask(body: dict[str, Any], identifier: str) -> Response:
 def every(identifier: str) -> dict[str, Any]:
     """Every report of the collaboration, newest first, without figures."""
     found = collaboration(identifier)
-    return {"reports": [_summary(each, found.agreement) for each in reports.of_collaboration(catalog(), found.id)]}
+    seen = [each for each in reports.of_collaboration(catalog(), found.id) if _seen(found, each)]
+    return {"reports": [_summary(each, found.agreement) for each in seen]}
 
 
 @blueprint.get("/reports/<identifier>")
@@ -65,9 +67,9 @@ def every(identifier: str) -> dict[str, Any]:
 def one(identifier: str) -> dict[str, Any]:
     """A stored report, for every party of its collaboration."""
     found = reports.find(catalog(), identifier, me().name)
-    if found is None:
+    if found is None or not _seen(made_in := collaboration(found.collaboration), found):
         fail(Problem.NOT_FOUND)
-    return _to_json(found, collaboration(found.collaboration).agreement)
+    return _to_json(found, made_in.agreement)
 
 
 def _answer(value: dict[str, Any], status: int) -> Response:
@@ -87,8 +89,21 @@ def _quote(quoted: gate.Quote, agreement: Agreement) -> dict[str, Any]:
     }
 
 
-def _summary(report: Report, agreement: Agreement) -> dict[str, Any]:
+def _seen(found: Collaboration, report: Report) -> bool:
+    """Whether the partner that asks may see it: who left sees what was made before."""
+    left = found.left.get(me().name)
+    return left is None or report.leaf < left
+
+
+def _explanation(report: Report, agreement: Agreement) -> str:
+    """What was said of a report when it was made: the terms may have changed since."""
+    if report.explanation is not None:
+        return report.explanation
     refused = Refuse(Reason(report.reason), report.about) if report.reason else None
+    return explanations.of_refusal(refused, agreement) if refused else explanations.of_release(agreement)
+
+
+def _summary(report: Report, agreement: Agreement) -> dict[str, Any]:
     return {
         "id": report.id,
         "collaboration": report.collaboration,
@@ -99,7 +114,8 @@ def _summary(report: Report, agreement: Agreement) -> dict[str, Any]:
         "date": report.day,
         "status": report.status,
         "reason": report.reason,
-        "explanation": (explanations.of_refusal(refused, agreement) if refused else explanations.of_release(agreement)),
+        "explanation": _explanation(report, agreement),
+        "agreement_sha256": report.agreement,
         "cost": {owner: micro / MICRO for owner, micro in report.cost.items()},
         "free": report.free,
     }

@@ -64,6 +64,31 @@ class PartnerSchema(Schema):
     name = fields.String(required=True)
     signing_key = fields.String(required=True)
     sealing_key = fields.String(required=True)
+    rotations = fields.List(fields.Dict(keys=fields.String()), required=True)
+
+
+class KeySchema(Schema):
+    id = fields.String(required=True)
+    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor"]))
+    signing_key = fields.String(required=True)
+    sealing_key = fields.String(required=True, allow_none=True)
+    counts = fields.Boolean(required=True, metadata={"description": "whether it can be used now"})
+    ends = fields.Integer(required=True, allow_none=True, metadata={"description": "seconds since 1970; null: no end"})
+
+
+class KeysSchema(Schema):
+    partner = fields.String(required=True)
+    key = fields.String(required=True, metadata={"description": "id of the key that asks"})
+    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor"]))
+    serial = fields.Integer(required=True, metadata={"description": "number of the last signed change"})
+    keys = fields.List(fields.Nested(KeySchema), required=True)
+    rotations = fields.List(fields.Dict(keys=fields.String()), required=True)
+
+
+class KeyChangeSchema(Schema):
+    change = _object()
+    signature = _base64(64)
+    proof = fields.String(required=True, allow_none=True, validate=validate.Length(max=88))
 
 
 class ProposalSchema(Schema):
@@ -86,6 +111,33 @@ class AudienceStateSchema(Schema):
     version = fields.String(required=True, allow_none=True, metadata={"description": "the published version"})
 
 
+class AmendmentSchema(Schema):
+    number = fields.Integer(required=True)
+    sha256 = fields.String(required=True)
+    signatures = fields.List(fields.Nested(SignedBySchema), required=True)
+
+
+class TighteningSchema(Schema):
+    tightening = _object()
+    signature = _base64(64)
+
+
+class RotationSchema(Schema):
+    rotation = _object()
+    signature = _base64(64)
+
+
+class RotatingSchema(RotationSchema):
+    ready = fields.List(
+        fields.Nested(AudienceStateSchema), required=True, metadata={"description": "published under the new secret"}
+    )
+
+
+class LeavingSchema(Schema):
+    leaving = _object()
+    signature = _base64(64)
+
+
 class CollaborationSchema(Schema):
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -95,6 +147,10 @@ class CollaborationSchema(Schema):
     signatures = fields.List(fields.Nested(SignedBySchema), required=True)
     audiences = fields.List(fields.Nested(AudienceStateSchema), required=True)
     key_check = fields.String(required=True, allow_none=True)
+    amendment = fields.Nested(AmendmentSchema, required=True, allow_none=True)
+    tightened = fields.List(fields.Nested(TighteningSchema), required=True)
+    left = fields.List(fields.String(), required=True, metadata={"description": "partners who left"})
+    rotation = fields.Nested(RotatingSchema, required=True, allow_none=True)
 
 
 class CollaborationsSchema(Schema):
@@ -166,6 +222,9 @@ class ReportSummarySchema(Schema):
     status = fields.String(required=True, validate=validate.OneOf(["released", "refused"]))
     reason = fields.String(required=True, allow_none=True)
     explanation = fields.String(required=True)
+    agreement_sha256 = fields.String(
+        required=True, allow_none=True, metadata={"description": "the signed agreement that it was made under"}
+    )
     cost = fields.Dict(
         keys=fields.String(), values=fields.Float(), required=True, metadata={"description": "ε by owner"}
     )

@@ -43,6 +43,8 @@ def take(body: dict[str, Any], identifier: str) -> Response:
     found = collaboration(identifier)
     if found.state == "proposed":
         fail(Problem.NOT_OPEN)
+    if found.state == "closed":  # nothing of anybody is there any more
+        fail(Problem.CLOSED)
     try:
         signed = SignedBatch(withdrawal.Batch.from_json(body["batch"]), signature(body["signature"]))
     except BadWithdrawal as problem:

@@ -1,7 +1,8 @@
 """Collaborations: the agreement's exact bytes, who signed, the envelopes that carry the secret.
 
 Rules: a collaboration is found only by one of its parties. Its state is `proposed` until every party has signed the
-same bytes, then `open`.
+same bytes, then `open`, and in the end `closed`. The agreement in force is what was signed, with the terms that parties
+tightened since.
 """
 
 import json
@@ -10,14 +11,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from cleanroom.catalog import changes, epochs
 from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.changes import Tightened
+from cleanroom.catalog.epochs import Rotating
 from policies import agreement
 from policies.agreement import Agreement
 
 
 @dataclass(frozen=True, slots=True)
 class Collaboration:
-    """A collaboration as its parties see it. `signatures`: partner → Ed25519 signature, for those who signed."""
+    """A collaboration as its parties see it. `signatures`: partner → Ed25519 signature, for those who signed.
+
+    `sha256` is that of the signed document. `left`: partners who left → their entry of the log.
+    """
 
     id: str
     name: str
@@ -26,16 +33,42 @@ class Collaboration:
     document: bytes
     sha256: str
     signatures: dict[str, bytes]
+    tightened: tuple[Tightened, ...]
+    left: dict[str, int]
+    rotating: Rotating | None
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs that something can be uploaded under: the one in force, and the next during a rotation."""
+        return (self.epoch, self.rotating.rotation.epoch) if self.rotating else (self.epoch,)
+
+    @property
+    def signed(self) -> Agreement:
+        """The document, parsed."""
+        return _parsed(self.document)
 
     @property
     def agreement(self) -> Agreement:
-        """The document, parsed."""
-        return _parsed(self.document)
+        """The agreement in force: the document with what was tightened since."""
+        return _in_force(self.document, self.tightened)[0]
+
+    @property
+    def basis(self) -> str:
+        """The name of the agreement in force: SHA-256 in hex, that of the document where nothing was tightened."""
+        return _in_force(self.document, self.tightened)[1]
 
 
 @lru_cache(maxsize=256)  # parsed for every question; the same bytes are the same agreement
 def _parsed(document: bytes) -> Agreement:
     return agreement.from_json(json.loads(document))
+
+
+@lru_cache(maxsize=256)
+def _in_force(document: bytes, tightened: tuple[Tightened, ...]) -> tuple[Agreement, str]:
+    found = _parsed(document)
+    for each in tightened:
+        found = found.tightened(each.tightening.partner, each.tightening.terms)
+    return found, found.sha256()
 
 
 _COLUMNS = "c.id, c.name, c.state, c.epoch, c.agreement, c.agreement_sha256"
@@ -69,6 +102,17 @@ def sign(connection: sqlite3.Connection, collaboration: str, partner: str, signa
         (collaboration,),
     )
     return opened.rowcount == 1
+
+
+def close(connection: sqlite3.Connection, collaboration: str) -> None:
+    """Closes a collaboration within a transaction."""
+    connection.execute("update collaborations set state = 'closed' where id = ?", (collaboration,))
+
+
+def get(catalog: Catalog, identifier: str) -> Collaboration | None:
+    """A collaboration by its id, for the room itself."""
+    row = catalog.one(f"select {_COLUMNS} from collaborations c where c.id = ?", identifier)  # noqa: S608 - constants
+    return _read(catalog, row) if row else None
 
 
 def find(catalog: Catalog, identifier: str, partner: str) -> Collaboration | None:
@@ -146,4 +190,7 @@ def _read(catalog: Catalog, row: sqlite3.Row) -> Collaboration:
         document=bytes(row["agreement"]),
         sha256=row["agreement_sha256"],
         signatures={str(each["partner"]): bytes(each["signature"]) for each in signed},
+        tightened=changes.tightened(catalog, row["id"], row["agreement_sha256"]),
+        left=changes.left(catalog, row["id"]),
+        rotating=epochs.under_way(catalog, row["id"]),
     )

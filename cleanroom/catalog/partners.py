@@ -1,27 +1,20 @@
-"""Partners: invitations, public keys, access tokens, used assertions.
+"""Partners: invitations, access tokens, used assertions. Their keys are in `keys.py`.
 
 Rules: codes and tokens are stored as SHA-256 only. A code works once; an assertion's `jti` works once, across workers
-and restarts, because the primary key says so.
+and restarts, because the primary key says so. A token speaks for the key that it was given to, and ends with it.
 """
 
 import hashlib
 import secrets
 import sqlite3
-from dataclasses import dataclass
 
+from cleanroom.catalog import keys
 from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.keys import Partner
+from partners.key_change import Role
 
 INVITE_SECONDS = 7 * 24 * 3600
 TOKEN_SECONDS = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Partner:
-    """A partner that joined: its public keys are 32 bytes each (Ed25519, X25519)."""
-
-    name: str
-    signing_key: bytes
-    sealing_key: bytes
 
 
 def invite(catalog: Catalog, partner: str, now: int) -> str:
@@ -40,20 +33,25 @@ def accept(connection: sqlite3.Connection, code: str, signing_key: bytes, sealin
     ).fetchone()
     if row is None:
         return None
+    name = str(row["partner"])
     try:
         connection.execute(
-            "insert into partners values (?, ?, ?, datetime(?, 'unixepoch'))",
-            (row["partner"], signing_key, sealing_key, now),
+            "insert into partners (name, joined) values (?, datetime(?, 'unixepoch'))",
+            (name, now),
         )
     except sqlite3.IntegrityError:
         return None
-    return str(row["partner"])
+    return name if keys.add(connection, name, Role.OWNER, signing_key, sealing_key, now) else None
 
 
-def find(catalog: Catalog, name: str) -> Partner | None:
-    """A partner by its name."""
-    row = catalog.one("select name, signing_key, sealing_key from partners where name = ?", name)
-    return Partner(*tuple(row)) if row else None
+def joined(catalog: Catalog, name: str) -> bool:
+    """Whether a partner of this name has joined, also one whose keys were all revoked."""
+    return catalog.one("select 1 from partners where name = ?", name) is not None
+
+
+def find(catalog: Catalog, name: str, now: int) -> Partner | None:
+    """A partner by its name, with its newest owner key; None also where it has no owner key that counts."""
+    return keys.current(catalog, name, now)
 
 
 def names(catalog: Catalog) -> list[str]:
@@ -61,24 +59,31 @@ def names(catalog: Catalog) -> list[str]:
     return [str(row["name"]) for row in catalog.all("select name from partners order by name")]
 
 
-def issue_token(catalog: Catalog, partner: str, jti: str, assertion_expires: int, now: int) -> str | None:
+def issue_token(catalog: Catalog, asker: Partner, jti: str, assertion_expires: int, now: int) -> str | None:
     """An access token for an assertion that was not used before; None for one that was."""
     token = secrets.token_urlsafe(32)
     with catalog.transaction() as connection:
         connection.execute("delete from assertions where expires < ?", (now,))
         connection.execute("delete from access_tokens where expires < ?", (now,))
         try:
-            connection.execute("insert into assertions values (?, ?)", (f"{partner}:{jti}", assertion_expires))
+            connection.execute("insert into assertions values (?, ?)", (f"{asker.name}:{jti}", assertion_expires))
         except sqlite3.IntegrityError:
             return None
-        connection.execute("insert into access_tokens values (?, ?, ?)", (_hash(token), partner, now + TOKEN_SECONDS))
+        connection.execute("insert into access_tokens values (?, ?, ?)", (_hash(token), asker.key, now + TOKEN_SECONDS))
     return token
 
 
-def bearer(catalog: Catalog, token: str, now: int) -> str | None:
-    """The partner that an access token speaks for, or None. The look-up is by hash, so its time tells nothing."""
-    row = catalog.one("select partner from access_tokens where token_hash = ? and expires > ?", _hash(token), now)
-    return str(row["partner"]) if row else None
+def bearer(catalog: Catalog, token: str, now: int) -> Partner | None:
+    """Whom an access token speaks for, or None. The look-up is by hash, so its time tells nothing."""
+    row = catalog.one(
+        f"select {keys.COLUMNS} from access_tokens t join keys k on k.id = t.key"  # noqa: S608 - constants
+        " join partners p on p.name = k.partner"
+        " where t.token_hash = ? and t.expires > ? and (k.ends is null or k.ends > ?)",
+        _hash(token),
+        now,
+        now,
+    )
+    return keys.read(row) if row else None
 
 
 def _hash(text: str) -> bytes:

@@ -17,7 +17,8 @@ from policies.budget import Account
 class Report:
     """A report as it was answered. `figures` is the JSON of them, `cost` micro-ε per owner, `leaf` its log entry.
 
-    `evidence_nonce` opens the log's commitment to the releases; None for a refusal.
+    `evidence_nonce` opens the log's commitment to the releases; None for a refusal. `agreement`: SHA-256 of the signed
+    agreement that it was made under, `explanation` what was said of it then; None in a report of an older room.
     """
 
     id: str
@@ -36,12 +37,14 @@ class Report:
     created: str
     leaf: int
     evidence_nonce: bytes | None
+    agreement: str | None
+    explanation: str | None
     cost: dict[str, int]
 
 
 _COLUMNS = (
     "id, collaboration, asked_by, kind, purpose, request, mode, day, "
-    "status, reason, about, figures, free, created, leaf, evidence_nonce"
+    "status, reason, about, figures, free, created, leaf, evidence_nonce, agreement, explanation"
 )
 
 
@@ -54,7 +57,7 @@ def release(connection: sqlite3.Connection, key: str) -> Any | None:
 def keep(connection: sqlite3.Connection, report: Report) -> None:
     """Stores a report and its debits within a transaction."""
     connection.execute(
-        f"insert into reports ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"insert into reports ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
             report.id,
             report.collaboration,
@@ -72,6 +75,8 @@ def keep(connection: sqlite3.Connection, report: Report) -> None:
             report.created,
             report.leaf,
             report.evidence_nonce,
+            report.agreement,
+            report.explanation,
         ),
     )
     connection.executemany(

@@ -17,6 +17,13 @@ def first(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def changes(db: Database) -> None:
+    """Amendments, terms tightened alone, partners who left, rotations of the secret; what reports were made under."""
+    for statement in _statements(_CHANGES):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
     statement = ""
@@ -35,10 +42,20 @@ create table invites (
     code_hash blob primary key, partner text not null, expires integer not null
 ) strict;
 create table partners (
-    name text primary key, signing_key blob not null unique, sealing_key blob not null, joined text not null
+    number integer primary key, name text not null unique, joined text not null
+) strict;
+create table keys (
+    id text primary key, partner text not null references partners(name), role text not null,
+    signing_key blob not null unique, sealing_key blob, added integer not null, ends integer
+) strict;
+create index keys_by_partner on keys (partner);
+create table key_changes (
+    partner text not null references partners(name), serial integer not null, action text not null,
+    document blob not null, leaf integer not null,
+    primary key (partner, serial)
 ) strict;
 create table access_tokens (
-    token_hash blob primary key, partner text not null references partners(name), expires integer not null
+    token_hash blob primary key, key text not null references keys(id), expires integer not null
 ) strict;
 create table assertions (
     jti text primary key, expires integer not null
@@ -116,4 +133,40 @@ create table commitments (
     owner text not null references partners(name), day text not null, nonce blob not null, leaf integer not null,
     primary key (owner, day)
 ) strict;
+"""
+
+_CHANGES = """
+create table agreement_versions (
+    collaboration text not null references collaborations(id), sha256 text not null, number integer not null,
+    document blob not null, state text not null, created text not null, in_force_from text,
+    primary key (collaboration, sha256)
+) strict;
+create table agreement_signatures (
+    collaboration text not null, sha256 text not null, partner text not null references partners(name),
+    signature blob not null, signed text not null,
+    primary key (collaboration, sha256, partner),
+    foreign key (collaboration, sha256) references agreement_versions(collaboration, sha256)
+) strict;
+create table tightenings (
+    collaboration text not null references collaborations(id), partner text not null references partners(name),
+    serial integer not null, agreement text not null, document text not null, signature blob not null,
+    created text not null, leaf integer not null,
+    primary key (collaboration, agreement, partner, serial)
+) strict;
+create table departures (
+    collaboration text not null references collaborations(id), partner text not null references partners(name),
+    document text not null, signature blob not null, created text not null, leaf integer not null,
+    primary key (collaboration, partner)
+) strict;
+create table rotations (
+    collaboration text not null references collaborations(id), epoch integer not null,
+    document text not null, signature blob not null, created text not null, moved text,
+    primary key (collaboration, epoch)
+) strict;
+create table destroyed (
+    collaboration text not null references collaborations(id), epoch integer not null, leaf integer not null,
+    primary key (collaboration, epoch)
+) strict;
+alter table reports add column agreement text;
+alter table reports add column explanation text;
 """

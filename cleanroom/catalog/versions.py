@@ -171,10 +171,13 @@ def of_audience(catalog: Catalog, collaboration: str, owner: str, audience: str)
     return [_read(row) for row in rows]
 
 
-def published(catalog: Catalog, collaboration: str) -> dict[AudienceRef, str]:
-    """The version of each audience that questions are asked of."""
+def published(catalog: Catalog, collaboration: str, epoch: int | None = None) -> dict[AudienceRef, str]:
+    """The version of each audience that questions are asked of; of another epoch, the versions that wait for it."""
     rows = catalog.all(
-        "select owner, audience, id from versions where collaboration = ? and state = 'published'", collaboration
+        "select v.owner, v.audience, v.id from versions v join collaborations c on c.id = v.collaboration"
+        " where v.collaboration = ? and v.state = 'published' and v.epoch = coalesce(?, c.epoch)",
+        collaboration,
+        epoch,
     )
     return {AudienceRef(row["owner"], row["audience"]): str(row["id"]) for row in rows}
 
@@ -257,8 +260,8 @@ def retire_older(connection: sqlite3.Connection, version: Version) -> list[str]:
     """Retires the published versions that `version` replaces, within a transaction; their ids."""
     rows = connection.execute(
         "update versions set state = 'retired' where collaboration = ? and owner = ? and audience = ? and id != ?"
-        " and state = 'published' returning id",
-        (version.collaboration, version.owner, version.audience, version.id),
+        " and epoch = ? and state = 'published' returning id",
+        (version.collaboration, version.owner, version.audience, version.id, version.epoch),
     ).fetchall()
     return [str(row["id"]) for row in rows]
 

@@ -28,13 +28,13 @@ from policies.question import AudienceRef
 class Expected:
     """What an upload has to fit: the audience it is for, and the collaboration as it stands.
 
-    `signing_key`: the owner's Ed25519 key, 32 bytes. `key_check`: the reference that the maker of the secret signed.
-    `day`: today, UTC.
+    `signing_keys`: the owner's Ed25519 keys, 32 bytes each. `key_check`: the reference that the maker of the secret
+    signed. `day`: today, UTC.
     """
 
     agreement: Agreement
     audience: AudienceRef
-    signing_key: bytes
+    signing_keys: tuple[bytes, ...]
     epoch: int
     key_check: str
     day: date
@@ -71,7 +71,7 @@ def check(
 def check_manifest(signed: SignedManifest, expected: Expected, limits: Limits = LIMITS) -> Rejected | None:
     """None when the manifest is the owner's, fits the agreement and promises a file that the room takes."""
     manifest, agreement = signed.manifest, expected.agreement
-    if not manifests.verify(signed, expected.signing_key):
+    if not any(manifests.verify(signed, key) for key in expected.signing_keys):
         return Rejected(Rejection.BAD_SIGNATURE)
     named = (manifest.collaboration, AudienceRef(manifest.partner, manifest.audience))
     if named != (agreement.id, expected.audience):

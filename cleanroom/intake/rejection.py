@@ -33,6 +33,8 @@ class Rejection(Enum):
     ROOM_KEY = "room_key_missing"
     ROOM_DATA = "room_data_damaged"
     RETENTION = "kept_too_long"
+    ENDED = "collaboration_ended"
+    WITHDRAWALS = "withdrawals_missing"
 
 
 _AGAIN = "Run `cleanroom-partner prepare` again and upload the new file."
@@ -72,6 +74,9 @@ ADVICE: dict[Rejection, str] = {
     Rejection.ROOM_DATA: "The room cannot link the audience: what it stores of another one is damaged. "
     "Tell the operator; the other owner uploads again, then you.",
     Rejection.RETENTION: "The manifest asks to be kept for longer than the agreement allows, or for ever. " + _AGAIN,
+    Rejection.WITHDRAWALS: "You have withdrawn people under the secret before, and nobody under this one. Run "
+    "`cleanroom-partner secret accept`, which sends your list again, then upload.",
+    Rejection.ENDED: "The collaboration was closed, or you have left it. There is nothing to upload any more.",
 }
 
 

@@ -41,12 +41,13 @@ def running(data: Path, keys: Path, name: str) -> Iterator[Running]:
     """Makes a room in `data` and runs it for as long as the context lasts. Raises `NotReady`, `SetupFailed`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        # The floor is the operator's; a rehearsal has none, so that the scenario's own terms are what is tried.
+        # Floor and limits are the operator's; a rehearsal has none, so that the scenario's own terms are what is tried.
         stated = {
             "CLEANROOM_DATA": str(data),
             "CLEANROOM_KEYS": str(keys),
             "CLEANROOM_URL": url,
             "CLEANROOM_FLOOR_MINIMUM_SIZE": "",
+            **{f"CLEANROOM_LIMIT_{name}": "0" for name in ("QUESTIONS", "UPLOADS", "REQUESTS", "GUESSES")},
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CLEANROOM_")}
         room = setup.init(read(stated), name)

@@ -7,12 +7,17 @@ from rich.text import Text
 
 from partners import explain as explaining
 from partners import mapping, presets
+from partners.commands.changes import show_difference
 from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, table, without_asking
+from partners.difference import difference, to_json
 from partners.domains import read_domains
 from partners.draft import draft_audience
 from partners.explain import Explanation
+from partners.home import Home
 from partners.presets import Preset
+from partners.room.client import Room
 from partners.steps import agreements
+from partners.steps.agreements import Standing
 from partners.terms_file import read_toml
 from policies.agreement import Agreement
 
@@ -78,9 +83,10 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as
 @click.option(
     "--check", "preset", type=click.Choice(presets.NAMES), help="Hold it to a preset, requirement by requirement."
 )
+@click.option("--changes", is_flag=True, help="What the amendment that waits changes.")
 @as_json
 @click.pass_obj
-def explain(setup: Setup, collab: str, preset: str | None, as_json: bool) -> None:
+def explain(setup: Setup, collab: str, preset: str | None, changes: bool, as_json: bool) -> None:
     """Read an agreement in plain words.
 
     COLLAB is the collaboration's id, or its name where only one has it.
@@ -89,13 +95,18 @@ def explain(setup: Setup, collab: str, preset: str | None, as_json: bool) -> Non
     Examples:
       cleanroom-partner explain drive-2026
       cleanroom-partner explain drive-2026 --check pair
+      cleanroom-partner explain drive-2026 --changes
     """
     with setup.room() as (home, room):
         standing = agreements.read(home, room, collab)
-    if preset is not None:
-        _check(standing.agreement, presets.load(preset), as_json)
+        amended = agreements.waiting(home, room, standing) if changes else None
+    if changes:
+        _explain_changes(standing, amended, as_json)
         return
-    explanation = explaining.explain(standing.agreement)
+    if preset is not None:
+        _check(standing.in_force, presets.load(preset), as_json)
+        return
+    explanation = explaining.explain(standing.in_force)
     if as_json:
         signed = {"signed": sorted(standing.signed), "waiting": list(standing.missing)}
         say_json({**explaining.to_json(explanation), "id": standing.agreement.id, **signed})
@@ -108,7 +119,7 @@ def explain(setup: Setup, collab: str, preset: str | None, as_json: bool) -> Non
 @without_asking
 @click.pass_obj
 def agree(setup: Setup, collab: str, yes: bool) -> None:
-    """Read an agreement and sign it.
+    """Read an agreement, or the amendment of it that waits, and sign it.
 
     It is held against your own terms.toml first. COLLAB is the collaboration's id or name.
 
@@ -118,7 +129,11 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
     """
     with setup.room() as (home, room):
         standing = agreements.read(home, room, collab)
-        _show(explaining.explain(standing.agreement), standing)
+        amended = agreements.waiting(home, room, standing)
+        if amended and home.room().partner not in amended.signed:
+            _agree_to_amendment(home, room, standing, amended, yes)
+            return
+        _show(explaining.explain(standing.in_force), standing)
         agreements.check(home, standing.agreement)
         confirm("Do you sign this agreement?", yes)
         signed = agreements.agree(home, room, standing)
@@ -127,6 +142,33 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
         say(f"Next: wait for {' and '.join(signed.missing)}")
     else:
         say("The agreement is open. Next: `cleanroom-partner compare PARTNER` with each other partner")
+
+
+def _agree_to_amendment(home: Home, room: Room, standing: Standing, amended: Standing, yes: bool) -> None:
+    show_difference(difference(standing.in_force, amended.agreement))
+    agreements.check(home, amended.agreement)
+    confirm("Do you sign this amendment?", yes)
+    signed = agreements.agree_to_amendment(home, room, amended)
+    say(f"signed amendment {amended.agreement.number} of {signed.agreement.id}")
+    if signed.agreement.number == amended.agreement.number:
+        say("It is in force. Next: `cleanroom-partner status` says what must be prepared anew")
+    else:
+        waiting = [name for name in amended.missing if name != home.room().partner]
+        say(f"Next: wait for {' and '.join(waiting)}; until then the agreement stands as it is")
+
+
+def _explain_changes(standing: Standing, amended: Standing | None, as_json: bool) -> None:
+    if amended is None:
+        say_json({"amendment": None}) if as_json else say("No amendment waits for signatures.")
+        return
+    found = difference(standing.in_force, amended.agreement)
+    if as_json:
+        signed = {"signed": sorted(amended.signed), "waiting": list(amended.missing)}
+        say_json({"amendment": amended.agreement.number, **to_json(found), **signed})
+        return
+    say(f"Amendment {amended.agreement.number} of {amended.agreement.id}:")
+    show_difference(found)
+    say(f"Signed by {', '.join(sorted(amended.signed))}; waiting for {', '.join(amended.missing)}.")
 
 
 def _check(agreement: Agreement, preset: Preset, as_json: bool) -> None:

@@ -1,4 +1,6 @@
-"""secret make, secret accept."""
+"""secret make, secret accept, secret rotate."""
+
+from datetime import UTC, datetime
 
 import click
 
@@ -8,7 +10,7 @@ from partners.steps import secret as secrets
 
 @click.group()
 def secret() -> None:
-    """Make or accept a collaboration's secret.
+    """Make, accept or rotate a collaboration's secret.
 
     One partner makes it, the others accept it; the room cannot read it.
     """
@@ -47,6 +49,26 @@ def accept(setup: Setup, collab: str | None) -> None:
     for each in accepted:
         say(f"accepted the secret of {each.collaboration}, epoch {each.epoch}, made by {each.maker}")
     say("Next: `cleanroom-partner prepare MAP.toml`" if accepted else "no new secret is waiting for you")
+
+
+@secret.command()
+@click.argument("collab")
+@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="Time for everybody to move.")
+@click.pass_obj
+def rotate(setup: Setup, collab: str, days: int) -> None:
+    """Begin a new epoch of COLLAB with a new secret.
+
+    Everybody accepts it, prepares and uploads anew. Until the last one has, or the days are over, questions are
+    answered under the old secret; then its tokens are destroyed.
+
+    \b
+    Example:
+      cleanroom-partner secret rotate drive-2026 --days 14
+    """
+    with setup.room() as (home, room):
+        made = secrets.rotate(home, room, collab, datetime.now(UTC), days)
+    say(f"began epoch {made.epoch} of {made.collaboration}")
+    say(f"Next: the others run `cleanroom-partner secret accept`; everybody prepares and uploads within {days} days")
 
 
 COMMANDS = (secret,)

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from partners import fields
 from partners.failure import plain
 from partners.fields import OddAnswer
+from partners.key_change import BadKeyChange, Role, SignedChange
+from partners.notices import Rotation, Tightening
 from partners.receipts import Receipt, ReceiptError
 from partners.transparency.encoding import decode_base64
 from partners.transparency.entry import NONCE_BYTES
@@ -46,6 +48,29 @@ class RoomFacts:
     allowance: int
 
 
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """One of this partner's keys; `sealing` None: it opens nothing. `ends`: seconds since 1970, None without an end."""
+
+    id: str
+    role: Role
+    signing: bytes
+    sealing: bytes | None
+    counts: bool
+    ends: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """A partner's keys, the id and role of the one that asks, and the number of the last signed change."""
+
+    partner: str
+    key: str
+    role: Role
+    serial: int
+    keys: tuple[OwnKey, ...]
+
+
 class CollaborationState(Enum):
     PROPOSED = "proposed"
     OPEN = "open"
@@ -53,10 +78,29 @@ class CollaborationState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """An amendment that waits for signatures, by its hash. Nothing of it is verified."""
+
+    number: int
+    sha256: str
+    signatures: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotating:
+    """A rotation of the secret under way, and the audiences that are published under the new one. Unverified."""
+
+    rotation: Rotation
+    signature: bytes
+    ready: tuple[AudienceRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Collaboration:
     """A collaboration as the room tells it. `signatures`: partner → signature, unverified.
 
     `published`: the version of each audience that has one. `key_check`: that of the epoch's secret, once it was made.
+    `tightened`: what parties tightened alone, with their signatures, unverified. `left`: partners who left.
     """
 
     id: str
@@ -67,6 +111,10 @@ class Collaboration:
     signatures: tuple[tuple[str, bytes], ...]
     audiences: tuple[tuple[AudienceRef, str | None], ...]
     key_check: str | None
+    amendment: Amendment | None
+    tightened: tuple[tuple[Tightening, bytes], ...]
+    left: tuple[str, ...]
+    rotating: Rotating | None
 
 
 class VersionState(Enum):
@@ -168,17 +216,53 @@ def room_facts(value: object) -> RoomFacts:
 
 def collaboration(value: object) -> Collaboration:
     found = fields.table(value, "collaboration")
-    signatures = [fields.table(item, "signatures") for item in fields.items(found, "signatures")]
+    left = fields.items(found, "left")
+    if not all(isinstance(name, str) for name in left):
+        raise OddAnswer("left")
     return Collaboration(
         fields.identifier(found, "id"),
         fields.identifier(found, "name"),
         _enum(CollaborationState, found),
         fields.integer(found, "epoch"),
         fields.text(found, "agreement_sha256"),
-        tuple((fields.identifier(item, "partner"), fields.signature(item)) for item in signatures),
+        _signatures(found),
         tuple(_audience(item) for item in fields.items(found, "audiences")),
         fields.optional_text(found, "key_check"),
+        _amendment(found.get("amendment")),
+        tuple(_tightened(item) for item in fields.items(found, "tightened")),
+        tuple(left),
+        _rotating(found.get("rotation")),
     )
+
+
+def own_keys(value: object) -> OwnKeys:
+    found = fields.table(value, "keys")
+    listed = [fields.table(item, "keys") for item in fields.items(found, "keys")]
+    return OwnKeys(
+        fields.identifier(found, "partner"),
+        fields.identifier(found, "key"),
+        _enum(Role, found, "role"),
+        fields.integer(found, "serial"),
+        tuple(
+            OwnKey(
+                fields.identifier(item, "id"),
+                _enum(Role, item, "role"),
+                fields.key(item, "signing_key"),
+                None if item.get("sealing_key") is None else fields.key(item, "sealing_key"),
+                fields.boolean(item, "counts"),
+                None if item.get("ends") is None else fields.integer(item, "ends"),
+            )
+            for item in listed
+        ),
+    )
+
+
+def rotations(value: object) -> tuple[SignedChange, ...]:
+    """The rotations of a partner's keys, unverified."""
+    try:
+        return tuple(SignedChange.from_json(item) for item in fields.items(fields.table(value, "partner"), "rotations"))
+    except BadKeyChange:
+        raise OddAnswer("rotations") from None
 
 
 def version(value: object) -> Version:
@@ -270,14 +354,39 @@ def problem(value: object, status: int) -> Problem:
     return Problem(status, line("type").rpartition("/")[2], line("title"), line("detail"), line("hint"))
 
 
+def _signatures(found: Mapping[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    items = [fields.table(item, "signatures") for item in fields.items(found, "signatures")]
+    return tuple((fields.identifier(item, "partner"), fields.signature(item)) for item in items)
+
+
+def _amendment(value: object) -> Amendment | None:
+    if value is None:
+        return None
+    found = fields.table(value, "amendment")
+    return Amendment(fields.integer(found, "number"), fields.identifier(found, "sha256"), _signatures(found))
+
+
+def _rotating(value: object) -> Rotating | None:
+    if value is None:
+        return None
+    found = fields.table(value, "rotation")
+    ready = tuple(_audience(item)[0] for item in fields.items(found, "ready"))
+    return Rotating(Rotation.from_json(found.get("rotation")), fields.signature(found), ready)
+
+
+def _tightened(value: object) -> tuple[Tightening, bytes]:
+    found = fields.table(value, "tightened")
+    return Tightening.from_json(found.get("tightening")), fields.signature(found)
+
+
 def _audience(value: object) -> tuple[AudienceRef, str | None]:
     found = fields.table(value, "audiences")
     ref = AudienceRef(fields.identifier(found, "owner"), fields.identifier(found, "name"))
     return ref, fields.optional_text(found, "version")
 
 
-def _enum(kind: type[E], found: Mapping[str, Any]) -> E:
+def _enum(kind: type[E], found: Mapping[str, Any], name: str = "state") -> E:
     try:
-        return kind(fields.text(found, "state"))
+        return kind(fields.text(found, name))
     except ValueError:
-        raise OddAnswer("state") from None
+        raise OddAnswer(name) from None

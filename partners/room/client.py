@@ -14,14 +14,16 @@ from partners import fields, reports
 from partners.envelopes import SignedEnvelope
 from partners.failure import Failure
 from partners.fields import OddAnswer
-from partners.keys import Identity
+from partners.key_change import SignedChange, vouched
+from partners.keys import Identity, key_id
 from partners.known_log import About, KnownLog
 from partners.manifest import SignedManifest
+from partners.notices import Leaving, Rotation, Tightening
 from partners.protocol import PublicKeys
 from partners.receipts import Receipt
 from partners.reports import Report
 from partners.room import answers, upload
-from partners.room.answers import Acknowledged, Collaboration, Consents, Ledger, Quote, RoomFacts, Version
+from partners.room.answers import Acknowledged, Collaboration, Consents, Ledger, OwnKeys, Quote, RoomFacts, Version
 from partners.room.connection import Connection
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
@@ -84,6 +86,22 @@ class Room:
         """The public keys that the room has for a partner: to be compared before they are trusted."""
         return fields.public_keys(fields.table(self._connection.get(f"/v1/partners/{_part(partner)}"), "partner"))
 
+    def keys_with_former(self, partner: str) -> tuple[PublicKeys, tuple[PublicKeys, ...]]:
+        """The same, and the former keys that these vouch for, newest first."""
+        found = fields.table(self._connection.get(f"/v1/partners/{_part(partner)}"), "partner")
+        now = fields.public_keys(found)
+        return now, vouched(now, answers.rotations(found))
+
+    def own_keys(self) -> OwnKeys:
+        return answers.own_keys(self._connection.get("/v1/keys"))
+
+    def change_keys(self, signed: SignedChange) -> None:
+        """Adds, rotates or revokes a key of this partner; its receipt is verified."""
+        receipt = answers.receipt(fields.table(self._connection.post("/v1/keys", signed.to_json()), "keys"))
+        if receipt is None:
+            raise OddAnswer("receipt")
+        self.log.check(receipt, About("key", None, ("key", key_id(signed.change.signing_key))))
+
     def propose(self, proposed: Agreement, signature: bytes) -> Collaboration:
         body = {"agreement": agreements.to_json(proposed), "signature": encode_base64(signature)}
         return answers.collaboration(self._connection.post("/v1/collaborations", body))
@@ -102,6 +120,35 @@ class Room:
     def sign(self, identifier: str, signature: bytes) -> Collaboration:
         body = {"signature": encode_base64(signature)}
         return answers.collaboration(self._connection.post(f"{_collaboration(identifier)}/signatures", body))
+
+    def older_agreement(self, identifier: str, sha256: str) -> bytes:
+        """Any agreement of a collaboration, also one that waits, in the exact bytes that are signed."""
+        return self._connection.send("GET", f"{_collaboration(identifier)}/agreements/{_part(sha256)}").content
+
+    def amend(self, proposed: Agreement, signature: bytes) -> Collaboration:
+        body = {"agreement": agreements.to_json(proposed), "signature": encode_base64(signature)}
+        return answers.collaboration(self._connection.post(f"{_collaboration(proposed.id)}/amendments", body))
+
+    def sign_amendment(self, identifier: str, sha256: str, signature: bytes) -> Collaboration:
+        path = f"{_collaboration(identifier)}/amendments/{_part(sha256)}/signatures"
+        return answers.collaboration(self._connection.post(path, {"signature": encode_base64(signature)}))
+
+    def tighten(self, tightening: Tightening, signature: bytes) -> None:
+        """Returns once the log has it."""
+        body = {"tightening": tightening.to_json(), "signature": encode_base64(signature)}
+        answer = self._connection.post(f"{_collaboration(tightening.collaboration)}/tightenings", body)
+        about = About("agreement", tightening.collaboration, ("serial", tightening.serial))
+        self.log.check(_receipt(answer), about)
+
+    def rotate(self, rotation: Rotation, signature: bytes) -> Collaboration:
+        body = {"rotation": rotation.to_json(), "signature": encode_base64(signature)}
+        return answers.collaboration(self._connection.post(f"{_collaboration(rotation.collaboration)}/rotations", body))
+
+    def leave(self, leaving: Leaving, signature: bytes) -> None:
+        """Returns once the log has it."""
+        body = {"leaving": leaving.to_json(), "signature": encode_base64(signature)}
+        answer = self._connection.post(f"{_collaboration(leaving.collaboration)}/departures", body)
+        self.log.check(_receipt(answer), About("collaboration", leaving.collaboration, ("partner", leaving.partner)))
 
     def send_envelope(self, signed: SignedEnvelope) -> None:
         path = f"{_collaboration(signed.envelope.collaboration)}/envelopes"
@@ -197,9 +244,7 @@ class Room:
     def grant(self, grant: Mapping[str, Any], signature: bytes) -> Receipt:
         """Books a signed grant; its receipt."""
         answer = self._connection.post("/v1/grants", {"grant": dict(grant), "signature": encode_base64(signature)})
-        receipt = answers.receipt(fields.table(answer, "grant"))
-        if receipt is None:
-            raise OddAnswer("receipt")
+        receipt = _receipt(answer)
         self.log.check(receipt, About("budget", None, ("serial", grant["serial"])))
         return receipt
 
@@ -221,6 +266,13 @@ class Room:
         if version.receipt is not None:
             self.log.check(version.receipt, About("audience", collaboration, ("version", version.id)))
         return version
+
+
+def _receipt(answer: object) -> Receipt:
+    receipt = answers.receipt(fields.table(answer, "answer"))
+    if receipt is None:
+        raise OddAnswer("receipt")
+    return receipt
 
 
 def _part(name: str) -> str:

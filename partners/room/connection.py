@@ -9,6 +9,7 @@ Rules:
 """
 
 import ipaddress
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ from partners.room.answers import Problem
 ASSERTION_SECONDS = 60
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 RENEW_BEFORE_SECONDS = 30
+PATIENCE_SECONDS = 30
+"""How long a request waits in all where the room says that too many came; after that the command says so."""
 Transport = httpx.BaseTransport
 """How bytes travel; tests hand in another one."""
 _TIMEOUT = httpx.Timeout(connect=10, read=120, write=120, pool=10)
@@ -75,7 +78,7 @@ def safe_url(text: str) -> str:
 
 
 class Connection:
-    """HTTP to one room. `transport` and `clock` (seconds, monotonic) are for tests."""
+    """HTTP to one room. `transport`, `clock` (seconds, monotonic) and `sleep` are for tests."""
 
     def __init__(
         self,
@@ -83,7 +86,9 @@ class Connection:
         credentials: Credentials | None = None,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self.url = safe_url(url)
         self._credentials = credentials
         self._clock = clock
@@ -149,6 +154,17 @@ class Connection:
         self._token_until = self._clock() + fields.integer(answer, "expires_in") - RENEW_BEFORE_SECONDS
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """The room's answer; waits and asks again where it says when to come back, and that is soon."""
+        waited = 0
+        while True:
+            response = self._sent(method, path, **arguments)
+            wait = _wait(response)
+            if wait is None or waited + wait > PATIENCE_SECONDS:
+                return response
+            self._sleep(wait)
+            waited += wait
+
+    def _sent(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             return self._http.request(method, path, **arguments)
         except httpx.TimeoutException:
@@ -177,6 +193,14 @@ def _assertion(credentials: Credentials) -> str:
     }
     kid = key_id(credentials.identity.public.signing)
     return jwt.encode(claims, credentials.identity.signing, algorithm="EdDSA", headers={"kid": kid})
+
+
+def _wait(response: httpx.Response) -> int | None:
+    """The seconds after which a request may be sent again that came too soon (RFC 9110, 10.2.3)."""
+    stated = response.headers.get("Retry-After", "")
+    if response.status_code != httpx.codes.TOO_MANY_REQUESTS or not re.fullmatch(r"[0-9]{1,6}", stated):
+        return None
+    return max(int(stated), 1)
 
 
 def _is_loopback(host: str) -> bool:

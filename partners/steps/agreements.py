@@ -1,7 +1,9 @@
 """Proposing, reading and signing agreements.
 
 Rules: what is signed are the exact bytes that the room relays, after they parsed, named this partner's own keys, and
-named for others the keys that were compared with them. Signatures of others are verified, never believed.
+named for others the keys that were compared with them. Signatures of others are verified, never believed. Another
+agreement than the one that was signed is accepted only as an amendment that was signed here, too, by everybody in it,
+with a higher number.
 """
 
 import hmac
@@ -9,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from partners import notices
 from partners.failure import Failure
 from partners.home import Home
 from partners.keys import verify
@@ -21,6 +24,7 @@ from policies import agreement as agreements
 from policies import canonical, terms
 from policies.agreement import Agreement, BadAgreement, Party
 from policies.canonical import NotCanonical
+from policies.terms import Terms
 
 
 class AgreementRefused(Failure):
@@ -39,6 +43,14 @@ class Standing:
     agreement: Agreement
     document: bytes
     signed: frozenset[str]
+
+    @property
+    def in_force(self) -> Agreement:
+        """The agreement with what parties have tightened alone since."""
+        found = self.agreement
+        for tightening, _ in self.collaboration.tightened:
+            found = found.tightened(tightening.partner, tightening.terms)
+        return found
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -64,10 +76,20 @@ def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:
 
     This partner's own terms take part: its terms in the agreement are the strictest of the file's and of `terms.toml`.
     """
-    pinned, identity, confirmed = home.room(), home.identity(), home.confirmed()
+    pinned = home.room()
     facts = room.facts()
     if facts.vkey != pinned.vkey:
         raise AgreementRefused("the room shows another log key than when you joined; ask the operator before going on")
+    proposed = _proposed(home, room, table, facts.floor)
+    document = proposed.canonical()
+    room.propose(proposed, home.identity().sign("agreement/v1", document))
+    home.save_agreement(proposed.id, document)
+    return read(home, room, proposed.id)
+
+
+def _proposed(home: Home, room: Room, table: Mapping[str, Any], floor: Terms) -> Agreement:
+    """The agreement of a parsed AGREEMENT.toml with the partners' keys, and this partner's own terms in it."""
+    pinned, identity, confirmed = home.room(), home.identity(), home.confirmed()
 
     def keys_of(name: str) -> PublicKeys:
         if name == pinned.partner:
@@ -77,11 +99,11 @@ def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:
             raise _other_keys(name)
         return found
 
-    proposed = read_proposal(table, facts.floor, keys_of)
+    proposed = read_proposal(table, floor, keys_of)
     if proposed.party(pinned.partner) is None:
         raise BadProposal(f"the agreement file names the partners, but not you; add a [[partner]] {pinned.partner}")
     own = home.terms()
-    proposed = checked(
+    return checked(
         replace(
             proposed,
             parties=tuple(
@@ -90,10 +112,6 @@ def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:
             ),
         )
     )
-    document = proposed.canonical()
-    room.propose(proposed, identity.sign("agreement/v1", document))
-    home.save_agreement(proposed.id, document)
-    return read(home, room, proposed.id)
 
 
 def read(home: Home, room: Room, text: str) -> Standing:
@@ -104,10 +122,46 @@ def read(home: Home, room: Room, text: str) -> Standing:
     if agreement.id != collaboration.id or agreement.sha256() != collaboration.agreement_sha256:
         raise AgreementRefused("the room relays an agreement that is not this collaboration's; tell the operator")
     kept = home.agreement(agreement.id)
-    if kept is not None and not hmac.compare_digest(kept, document):
+    if kept is not None and document not in (kept, *home.amendments(agreement.id)):
         raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
-    _check_keys(home, agreement)
-    return Standing(collaboration, agreement, document, _signed(collaboration, agreement, document))
+    _check_keys(home, agreement, signed_here=kept is not None)
+    standing = Standing(collaboration, agreement, document, _signed(collaboration.signatures, agreement, document))
+    if kept is not None and not hmac.compare_digest(kept, document):
+        _accept(home, standing, parsed(kept))
+    _check_tightened(home, standing)
+    return standing
+
+
+def _accept(home: Home, standing: Standing, kept: Agreement) -> None:
+    """Takes an amendment over as the agreement that counts. Raises `AgreementRefused`."""
+    agreement, mine = standing.agreement, home.amendments(standing.agreement.id)
+    if standing.missing or agreement.number <= kept.number:
+        raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
+    home.save_agreement(agreement.id, standing.document)
+    for each in mine:
+        home.forget_amendment(agreement.id, each)
+
+
+def _check_tightened(home: Home, standing: Standing) -> None:
+    """Raises `AgreementRefused` for terms that nobody tightened so, or where the room has forgotten one's own."""
+    agreement, collaboration = standing.agreement, standing.collaboration
+    named = (agreement.id, collaboration.agreement_sha256)
+    for tightening, signature in collaboration.tightened:
+        party = agreement.party(tightening.partner)
+        if (
+            party is None
+            or (tightening.collaboration, tightening.agreement) != named
+            or not notices.verify(party.signing_key, tightening, signature)
+        ):
+            raise AgreementRefused("the room shows tightened terms that nobody signed; tell the operator")
+    if own_serial(home, collaboration) < home.tightened(*named):
+        raise AgreementRefused("the room has forgotten terms that you tightened; do not go on, ask the operator why")
+
+
+def own_serial(home: Home, collaboration: Collaboration) -> int:
+    """The serial of this partner's last tightening, as the room tells it; 0 for none."""
+    me = home.room().partner
+    return max((each.serial for each, _ in collaboration.tightened if each.partner == me), default=0)
 
 
 def check(home: Home, agreement: Agreement) -> None:
@@ -131,9 +185,54 @@ def agree(home: Home, room: Room, standing: Standing) -> Standing:
     return read(home, room, standing.agreement.id)
 
 
+def waiting(home: Home, room: Room, standing: Standing) -> Standing | None:
+    """The amendment that waits for signatures, everything of it verified; None where none does."""
+    amendment = standing.collaboration.amendment
+    if amendment is None:
+        return None
+    document = room.older_agreement(standing.agreement.id, amendment.sha256)
+    proposed = parsed(document)
+    follows = (standing.agreement.id, standing.agreement.number + 1, standing.collaboration.agreement_sha256)
+    if proposed.sha256() != amendment.sha256 or (proposed.id, proposed.number, proposed.previous) != follows:
+        raise AgreementRefused("the room relays an amendment of another agreement; tell the operator")
+    _check_keys(home, proposed)
+    return Standing(standing.collaboration, proposed, document, _signed(amendment.signatures, proposed, document))
+
+
+def amend(home: Home, room: Room, text: str, table: Mapping[str, Any]) -> Standing:
+    """Proposes an amendment from a parsed AGREEMENT.toml, the whole agreement as it shall be; signs it.
+
+    This partner's own terms take part as in `propose`. Raises `AgreementRefused`, `BadProposal`.
+    """
+    standing = read(home, room, text)
+    before = standing.agreement
+    proposed = _proposed(home, room, table, room.facts().floor)
+    if proposed.name != before.name:
+        raise BadProposal(f"an amendment keeps the name: write {before.name} in [collaboration], or propose a new one")
+    numbered = replace(proposed, id=before.id, number=before.number + 1, previous=before.sha256())
+    document = numbered.canonical()
+    home.save_amendment(before.id, document)
+    room.amend(numbered, home.identity().sign("agreement/v1", document))
+    amended = waiting(home, room, read(home, room, before.id))
+    if amended is None:
+        raise AgreementRefused("the amendment is not there any more; look at it with `explain`")
+    return amended
+
+
+def agree_to_amendment(home: Home, room: Room, amended: Standing) -> Standing:
+    """Signs an amendment that `waiting` returned; the agreement as it stands then. Raises `AgreementRefused`."""
+    check(home, amended.agreement)
+    home.save_amendment(amended.agreement.id, amended.document)
+    signature = home.identity().sign("agreement/v1", amended.document)
+    room.sign_amendment(amended.agreement.id, amended.agreement.sha256(), signature)
+    return read(home, room, amended.agreement.id)
+
+
 def check_confirmed(home: Home, party: Party) -> PublicKeys:
     """The keys of a party, once its user compared exactly these. Raises `NotConfirmed`."""
     keys = PublicKeys(party.signing_key, party.sealing_key)
+    if keys in home.former_of(party.name):
+        raise NotConfirmed(f"{party.name} has rotated its keys since this agreement was signed; `amend` it first")
     if home.confirmed().get(party.name) != keys:
         raise NotConfirmed(
             f"the keys of {party.name} are not compared yet, so the room could have put in its own;"
@@ -153,23 +252,25 @@ def parsed(document: bytes) -> Agreement:
     return agreement
 
 
-def _check_keys(home: Home, agreement: Agreement) -> None:
-    me, mine = home.room().partner, home.identity().public
+def _check_keys(home: Home, agreement: Agreement, *, signed_here: bool = False) -> None:
+    """Raises where the agreement names other keys than are known. One that was signed here may name former ones."""
+    me = home.room().partner
+    mine = (home.identity().public, *(home.former() if signed_here else ()))
     party = agreement.party(me)
-    if party is None or PublicKeys(party.signing_key, party.sealing_key) != mine:
+    if party is None or PublicKeys(party.signing_key, party.sealing_key) not in mine:
         raise AgreementRefused("the agreement does not name you with your own keys; ask for a new proposal")
     for name, confirmed in home.confirmed().items():
-        other = agreement.party(name)
-        if other and PublicKeys(other.signing_key, other.sealing_key) != confirmed:
+        other, known = agreement.party(name), (confirmed, *(home.former_of(name) if signed_here else ()))
+        if other and PublicKeys(other.signing_key, other.sealing_key) not in known:
             raise _other_keys(name)
 
 
-def _signed(collaboration: Collaboration, agreement: Agreement, document: bytes) -> frozenset[str]:
-    for name, signature in collaboration.signatures:
+def _signed(signatures: tuple[tuple[str, bytes], ...], agreement: Agreement, document: bytes) -> frozenset[str]:
+    for name, signature in signatures:
         party = agreement.party(name)
         if party is None or not verify(party.signing_key, "agreement/v1", document, signature):
             raise AgreementRefused(f"the room shows a signature of {name} that does not hold; tell {name}")
-    return frozenset(name for name, _ in collaboration.signatures)
+    return frozenset(name for name, _ in signatures)
 
 
 def _other_keys(name: str) -> NotConfirmed:

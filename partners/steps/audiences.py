@@ -62,7 +62,11 @@ def prepare(
     if secret is None:
         raise NotAgreed("there is no secret yet; run `cleanroom-partner secret accept`, or `secret make` if nobody did")
     out.mkdir(parents=True, exist_ok=True)
-    made = prepare_file(mapping, agreement, epoch, secret.value, home.identity(), out, now=now, progress=progress)
+    former = [each.signing for each in home.former()]
+    identity = home.identity()
+    made = prepare_file(
+        mapping, agreement, epoch, secret.value, identity, out, former=former, now=now, progress=progress
+    )
     return replace(made, suppressed=listed(made.audience_path, home.suppressions(agreement.id), made.manifest.manifest))
 
 

@@ -21,10 +21,14 @@ class NotConfirmed(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two partners compare: 60 digits over both partners' keys. `changed`: others were confirmed before."""
+    """What two partners compare: 60 digits over both partners' keys. `changed`: others were confirmed before.
+
+    `former`: older keys of the partner that these vouch for.
+    """
 
     partner: str
     keys: PublicKeys
+    former: tuple[PublicKeys, ...]
     digits: str
     confirmed: bool
     changed: bool
@@ -58,11 +62,12 @@ def compare(home: Home, room: Room, partner: str) -> Comparison:
     """The digits to compare with another partner, over the keys that the room has for it."""
     if not NAME.fullmatch(partner) or partner == home.room().partner:
         raise NotConfirmed("name another partner of the room, as the operator invited it")
-    theirs = room.keys_of(partner)
+    theirs, former = room.keys_with_former(partner)
     before = home.confirmed().get(partner)
     return Comparison(
         partner,
         theirs,
+        former,
         fingerprint(home.identity().public, theirs),
         confirmed=before == theirs,
         changed=before is not None and before != theirs,
@@ -71,4 +76,4 @@ def compare(home: Home, room: Room, partner: str) -> Comparison:
 
 def confirm(home: Home, comparison: Comparison) -> None:
     """Remembers that both partners saw the same digits."""
-    home.confirm(comparison.partner, comparison.keys)
+    home.confirm(comparison.partner, comparison.keys, comparison.former)

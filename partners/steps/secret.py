@@ -2,20 +2,28 @@
 
 Rules: nothing is sealed or opened before the user compared keys with the other side. An epoch's secret is accepted
 once; epochs only grow. Making can be repeated after a cut: the same secret is then sealed again for those who lack it.
+A rotation is signed by who began it. Whoever takes a new secret sends its list of withdrawals again under it, before
+anything is prepared with it.
 """
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
+from partners import notices
 from partners.envelopes import SignedEnvelope, open_envelope, seal
 from partners.failure import Failure
 from partners.home import Home, Secret
-from partners.protocol import SECRET_BYTES, key_check
+from partners.notices import Rotation
+from partners.protocol import SECRET_BYTES, PublicKeys, key_check
+from partners.room.answers import CollaborationState, Rotating
 from partners.room.client import Room
 from partners.room.connection import RoomRefused
 from partners.steps.agreements import Standing, check_confirmed, read
+from partners.steps.withdrawals import renew
 
 
 class SecretRefused(Failure):
@@ -45,25 +53,64 @@ def make(home: Home, room: Room, text: str) -> Accepted:
     if collaboration.key_check not in (None, check):
         raise SecretRefused("another partner has made this epoch's secret; run `cleanroom-partner secret accept`")
     home.save_secret(collaboration.id, secret)
-    identity = home.identity()
-    for name, keys in recipients.items():
-        signed = seal(identity, secret.value, collaboration.id, collaboration.epoch, me, name, keys)
-        _send(room, signed)
+    _send_all(home, room, collaboration.id, secret, recipients)
     home.accept_epoch(collaboration.id, collaboration.epoch)
     return Accepted(collaboration.id, collaboration.epoch, me)
 
 
-def accept(home: Home, room: Room, text: str | None = None) -> tuple[Accepted, ...]:
+def rotate(home: Home, room: Room, text: str, now: datetime, days: int) -> Accepted:
+    """Begins a new epoch with a new secret, which the others have to take and upload under within `days`.
+
+    Repeated after a cut, it goes on with the same secret. Raises `SecretRefused`, `NotConfirmed`.
+    """
+    standing = _signed_here(home, read(home, room, text))
+    collaboration, me = standing.collaboration, home.room().partner
+    staying = [party for party in standing.others(me) if party.name not in collaboration.left]
+    recipients = {party.name: check_confirmed(home, party) for party in staying}
+    if collaboration.rotating is None:
+        epoch = collaboration.epoch + 1
+        if collaboration.key_check is None or home.highest_epoch(collaboration.id) != collaboration.epoch:
+            raise SecretRefused(f"take the secret of epoch {collaboration.epoch} first: `secret make` or `accept`")
+        secret = Secret(secrets.token_bytes(SECRET_BYTES), epoch, me)
+        home.save_secret(collaboration.id, secret)
+        check = key_check(secret.value, collaboration.id, epoch)
+        deadline = (now.astimezone(UTC).date() + timedelta(days=days)).isoformat()
+        created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        notice = Rotation(collaboration.id, me, epoch, check, deadline, created)
+        room.rotate(notice, notices.sign(home.identity(), notice))
+    else:
+        secret = _begun(home, standing, collaboration.rotating)
+    _send_all(home, room, collaboration.id, secret, recipients)
+    if home.highest_epoch(collaboration.id) < secret.epoch:
+        renew(home, room, standing.agreement, secret, now)
+        home.accept_epoch(collaboration.id, secret.epoch)
+    return Accepted(collaboration.id, secret.epoch, me)
+
+
+def _begun(home: Home, standing: Standing, rotating: Rotating) -> Secret:
+    """The secret of a rotation that this partner has begun already. Raises `SecretRefused`."""
+    identifier, rotation = standing.collaboration.id, rotating.rotation
+    if rotation.partner != home.room().partner:
+        raise SecretRefused(f"{rotation.partner} has begun a new epoch; run `cleanroom-partner secret accept`")
+    secret = home.secret(identifier, rotation.epoch)
+    if secret is None or key_check(secret.value, identifier, rotation.epoch) != rotation.key_check:
+        raise SecretRefused(f"the secret that you began is not in this folder; on {rotation.deadline} begin another")
+    return secret
+
+
+def accept(home: Home, room: Room, text: str | None = None, now: datetime | None = None) -> tuple[Accepted, ...]:
     """Opens the newest secret of one collaboration, or of each that was signed here, where there is a new one.
 
     Raises `NotConfirmed`, `EnvelopeRefused`, `SecretRefused`.
     """
-    named = (text,) if text is not None else home.collaborations()
-    opened = (_accept_newest(home, room, _signed_here(home, read(home, room, name))) for name in named)
+    now, me, kept = now or datetime.now(UTC), home.room().partner, home.collaborations()
+    going = (each for each in room.collaborations() if each.id in kept and me not in each.left)
+    named = (text,) if text is not None else [each.id for each in going if each.state is CollaborationState.OPEN]
+    opened = [_accept_newest(home, room, _signed_here(home, read(home, room, name)), now) for name in named]
     return tuple(each for each in opened if each is not None)
 
 
-def _accept_newest(home: Home, room: Room, standing: Standing) -> Accepted | None:
+def _accept_newest(home: Home, room: Room, standing: Standing, now: datetime) -> Accepted | None:
     identifier, highest = standing.collaboration.id, home.highest_epoch(standing.collaboration.id)
     waiting = [
         signed
@@ -81,13 +128,36 @@ def _accept_newest(home: Home, room: Room, standing: Standing) -> Accepted | Non
     if sender is None:
         raise SecretRefused("the sealed secret comes from somebody outside the agreement; tell the operator")
     value = open_envelope(home.identity(), newest, check_confirmed(home, sender), me)
-    known = standing.collaboration.key_check
-    same_epoch = envelope.epoch == standing.collaboration.epoch
-    if same_epoch and known is not None and not hmac.compare_digest(known, envelope.key_check):
+    known = _known(standing, envelope.epoch)
+    if known is not None and not hmac.compare_digest(known, envelope.key_check):
         raise SecretRefused("the room compares audiences with another secret than the one it relays; tell the operator")
-    home.save_secret(identifier, Secret(value, envelope.epoch, envelope.sender))
+    secret = Secret(value, envelope.epoch, envelope.sender)
+    home.save_secret(identifier, secret)
+    renew(home, room, standing.agreement, secret, now)
     home.accept_epoch(identifier, envelope.epoch)
     return Accepted(identifier, envelope.epoch, envelope.sender)
+
+
+def _known(standing: Standing, epoch: int) -> str | None:
+    """The key check that the room has for an epoch, in a rotation signed by who began it."""
+    rotating = standing.collaboration.rotating
+    if rotating is None or rotating.rotation.epoch != epoch:
+        return standing.collaboration.key_check if epoch == standing.collaboration.epoch else None
+    rotation = rotating.rotation
+    party = standing.agreement.party(rotation.partner)
+    if (
+        party is None
+        or rotation.collaboration != standing.collaboration.id
+        or not notices.verify(party.signing_key, rotation, rotating.signature)
+    ):
+        raise SecretRefused("the room shows a new epoch that nobody signed; tell the operator")
+    return rotation.key_check
+
+
+def _send_all(home: Home, room: Room, identifier: str, secret: Secret, recipients: Mapping[str, PublicKeys]) -> None:
+    me = home.room().partner
+    for name, keys in recipients.items():
+        _send(room, seal(home.identity(), secret.value, identifier, secret.epoch, me, name, keys))
 
 
 def _send(room: Room, signed: SignedEnvelope) -> None:
@@ -95,8 +165,9 @@ def _send(room: Room, signed: SignedEnvelope) -> None:
     try:
         room.send_envelope(signed)
     except RoomRefused as refused:
-        known = room.collaboration(signed.envelope.collaboration).key_check
-        if refused.problem.status != HTTPStatus.CONFLICT or known != signed.envelope.key_check:
+        found = room.collaboration(signed.envelope.collaboration)
+        known = {found.key_check, found.rotating.rotation.key_check if found.rotating else None}
+        if refused.problem.status != HTTPStatus.CONFLICT or signed.envelope.key_check not in known:
             raise
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from partners import protocol, withdrawal
 from partners.failure import Failure
 from partners.hashing import tokens
-from partners.home import Home
+from partners.home import Home, Secret
 from partners.identifiers import DateOrder, EmailProfile, Rules
 from partners.known_log import About
 from partners.listing import Tally, read_list
@@ -28,6 +28,7 @@ from partners.transparency.acknowledgement import open_acknowledgement
 from partners.transparency.entry import commitment
 from partners.transparency.note import NoteError
 from partners.withdrawal import MAX_TOKENS, Action, Batch, SignedBatch, ascending, committed
+from policies.agreement import Agreement
 from policies.purpose import Purpose
 from policies.question import AudienceRef
 
@@ -90,13 +91,16 @@ def send(
     `progress` is told the identifiers sent so far. Raises `NotAgreed`, `NotAcknowledged`, `reading.BadFile`.
     """
     name, _, audience = text.partition("/")
-    identifier, me = find(room, name).id, home.room().partner
+    found = find(room, name)
+    identifier, me = found.id, home.room().partner
     document = home.agreement(identifier)
     if document is None:
         raise NotAgreed(f"you have not signed this agreement; run `cleanroom-partner agree {identifier}`")
     agreement, epoch = parsed(document), home.highest_epoch(identifier)
-    secret = home.secret(identifier, epoch)
-    if secret is None:
+    # While a rotation is under way, questions are answered under the epoch before the newest one, too.
+    secrets = [home.secret(identifier, each) for each in sorted({epoch, min(epoch, found.epoch)})]
+    under = [each for each in secrets if each is not None]
+    if not under:
         raise NotAgreed("there is no secret yet; run `cleanroom-partner secret accept`")
     own = [each for each in agreement.audiences if each.ref.owner == me]
     about = [each for each in own if not audience or each.ref == AudienceRef(me, audience)]
@@ -105,29 +109,17 @@ def send(
         known = f"its match keys are {', '.join(keys)}" if about else f"you have no audience {audience} in it"
         raise NotAgreed(f"nobody can be named like this in the agreement: {known}")
     rules = Rules(EmailProfile(agreement.email_profile), listed.region, listed.date_order)
-    key = protocol.token_key(secret.value, identifier, epoch, listed.match_key)
     kept, tally = home.suppressions(identifier), Tally()
     earlier = [_deliver(home, room, kept, *each) for each in kept.waiting()]
     answers: list[Acknowledged] = []
     sent = 0
     for texts in read_list(listed.file, listed.match_key, rules, listed.encoding, MAX_TOKENS, tally):
         distinct = tuple(sorted(set(texts)))
-        made = ascending(row.tobytes() for row in tokens(key, (each.encode() for each in distinct)))
-        batch = Batch(
-            collaboration=identifier,
-            partner=me,
-            audience=audience or None,
-            epoch=epoch,
-            key_check=protocol.key_check(secret.value, identifier, epoch),
-            action=action,
-            purposes=purposes,
-            match_key=listed.match_key,
-            tokens=made,
-            created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            nonce=withdrawal.nonce(),
-        )
-        answers.append(_deliver(home, room, kept, *kept.add(withdrawal.sign(home.identity(), batch), distinct)))
-        sent += len(made)
+        named = _Named(identifier, me, audience or None, action, purposes, listed.match_key)
+        for secret in under:
+            signed = withdrawal.sign(home.identity(), _batch(named, secret, distinct, now))
+            answers.append(_deliver(home, room, kept, *kept.add(signed, distinct)))
+        sent += len(distinct)
         progress(sent)
     days = tuple(sorted({answer.day for answer in answers}))
     erased = action is Action.ERASE and bool(answers) and room.erased(identifier, answers[-1].batch, ERASURE_SECONDS)
@@ -149,6 +141,57 @@ def deliver(home: Home, room: Room, identifier: str, folder: Path, audience: str
             _deliver(home, room, kept, *kept.add(signed, ()))
     withdrawals_file(folder, audience).unlink(missing_ok=True)
     return len(batches)
+
+
+def renew(home: Home, room: Room, agreement: Agreement, secret: Secret, now: datetime) -> int:
+    """Sends this partner's whole list again under a new secret, in its order; how many batches.
+
+    Sent again after a cut, it ends in the same state. Batches whose match key is not agreed any more are left out.
+    """
+    kept, identifier = home.suppressions(agreement.id), agreement.id
+    agreed = {key for each in agreement.audiences if each.ref.owner == home.room().partner for key in each.keys}
+    for path, waiting in list(kept.waiting()):
+        _deliver(home, room, kept, path, waiting)
+    before = [each for each in kept if each.signed.batch.epoch == secret.epoch - 1]
+    count = 0
+    for each in before:
+        old = each.signed.batch
+        if old.match_key not in agreed:
+            continue
+        named = _Named(identifier, old.partner, old.audience, old.action, old.purposes, old.match_key)
+        signed = withdrawal.sign(home.identity(), _batch(named, secret, each.texts, now))
+        _deliver(home, room, kept, *kept.add(signed, each.texts))
+        count += 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a batch says beside its tokens."""
+
+    collaboration: str
+    partner: str
+    audience: str | None
+    action: Action
+    purposes: frozenset[Purpose]
+    match_key: str
+
+
+def _batch(named: _Named, secret: Secret, texts: tuple[str, ...], now: datetime) -> Batch:
+    key = protocol.token_key(secret.value, named.collaboration, secret.epoch, named.match_key)
+    return Batch(
+        collaboration=named.collaboration,
+        partner=named.partner,
+        audience=named.audience,
+        epoch=secret.epoch,
+        key_check=protocol.key_check(secret.value, named.collaboration, secret.epoch),
+        action=named.action,
+        purposes=named.purposes,
+        match_key=named.match_key,
+        tokens=ascending(row.tobytes() for row in tokens(key, (each.encode() for each in texts))),
+        created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        nonce=withdrawal.nonce(),
+    )
 
 
 def check_day(home: Home, room: Room, day: str) -> Day:

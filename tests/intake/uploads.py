@@ -27,7 +27,7 @@ AUDIENCE = Audience(
 )
 OTHER = Audience(AudienceRef("bea", "main"), ("email",), (), ())
 EXPECTED = Expected(
-    worlds.agreement((AUDIENCE, OTHER), ("email", "phone")), REF, IDENTITY.public.signing, 1, "ab" * 16, DAY
+    worlds.agreement((AUDIENCE, OTHER), ("email", "phone")), REF, (IDENTITY.public.signing,), 1, "ab" * 16, DAY
 )
 
 

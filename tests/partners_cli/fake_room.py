@@ -198,9 +198,8 @@ class FakeRoom:
     def _partner(self, name: str) -> httpx.Response:
         if (public := self.partners.get(name)) is None:
             return problem(404, "not-found", "Not found")
-        return httpx.Response(
-            200, json={"name": name, "signing_key": b64(public.signing), "sealing_key": b64(public.sealing)}
-        )
+        both = {"signing_key": b64(public.signing), "sealing_key": b64(public.sealing)}
+        return httpx.Response(200, json={"name": name, **both, "rotations": []})
 
     def _propose(self, me: str, body: dict[str, Any]) -> httpx.Response:
         proposed = agreements.from_json(body["agreement"])
@@ -271,6 +270,10 @@ class FakeRoom:
                 for each in agreement.audiences
             ],
             "key_check": checks[0] if checks else None,
+            "amendment": None,
+            "tightened": [],
+            "left": [],
+            "rotation": None,
         }
 
 

@@ -210,3 +210,24 @@ def test_nesting_without_end_is_refused() -> None:
 def test_every_purpose_and_kind_can_be_agreed() -> None:
     everything = replace(AGREEMENT, base=replace(DEFAULTS, purposes=frozenset(Purpose), kinds=frozenset(Kind)))
     assert from_json(to_json(everything)) == everything
+
+
+def test_an_amendment_is_a_form_of_its_own() -> None:
+    amendment = replace(AGREEMENT, number=2, previous=AGREEMENT.sha256())
+    written = to_json(amendment)
+    assert (written["version"], written["number"], written["previous"]) == (2, 2, SHA256)
+    assert amendment.canonical() == SIGNED.with_name("agreement-v2.json").read_bytes()
+    assert from_json(written) == amendment
+    assert "number" not in to_json(AGREEMENT)
+    for change in (
+        {"number": 0},
+        {"number": 1},
+        {"number": 2.0},
+        {"previous": None},
+        {"previous": "x"},
+        {"version": 1},
+    ):
+        with pytest.raises(BadAgreement):
+            from_json({**written, **change})
+    with pytest.raises(BadAgreement):
+        from_json({**to_json(AGREEMENT), "number": 2})

@@ -141,8 +141,12 @@ class Served:
     def room(self, name: str) -> Iterator[RoomClient]:
         """A partner's own client. It believes to speak to the address of the stage."""
         set_clock(self._stage)
-        with closing(joining.open_room(self._stage.players[name].home, _Elsewhere(self.url))) as room:
+        with closing(joining.open_room(self._stage.players[name].home, self.transport())) as room:
             yield room
+
+    def transport(self) -> httpx.HTTPTransport:
+        """Leads to this room whoever believes to speak to the address of the stage."""
+        return _Elsewhere(self.url)
 
     def http(self, name: str) -> httpx.Client:
         """HTTP with a fresh token of a partner."""

@@ -160,7 +160,7 @@ def test_the_gate_itself_publishes_before_it_answers(published: Collaboration) -
     with room.catalog() as catalog:
         for body in (OVERLAP, REFUSED):
             collaboration = collaborations.find(catalog, published.id, "fresh")
-            asker = partners.find(catalog, "fresh")
+            asker = partners.find(catalog, "fresh", room.now)
             assert collaboration is not None
             assert asker is not None
             report = gate.ask(room, catalog, collaboration, asker, request.from_json(body))

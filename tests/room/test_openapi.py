@@ -10,7 +10,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 from cleanroom import __version__
 from cleanroom.commitments import commit_days
-from partners import withdrawal
+from partners import keys, withdrawal
+from partners.key_change import Action as KeyAction
+from partners.key_change import KeyChange, Role, SignedChange
 from partners.withdrawal import Action, Batch
 from policies.purpose import Purpose
 from tests.room.conftest import Collaboration
@@ -190,6 +192,14 @@ def signed_batch(stage: Stage, collaboration: str) -> dict[str, Any]:
     return withdrawal.sign(stage.players["fresh"].identity, batch).to_json()
 
 
+def added_key(stage: Stage) -> dict[str, Any]:
+    """A marketer's key for fresh, as it is sent."""
+    key = keys.generate().public.signing
+    change = KeyChange("fresh", KeyAction.ADD, 1, "2026-03-14T12:00:00Z", Role.MARKETER, key, None, None)
+    signature = stage.players["fresh"].identity.sign("key/v1", change.canonical())
+    return SignedChange(change, signature, None).to_json()
+
+
 def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any], opened: Collaboration) -> None:
     stage, base = opened.stage, f"/v1/collaborations/{opened.id}"
     made = stage.prepare(opened.id, DRIVE, people(range(100)))
@@ -250,6 +260,17 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
             commit_days(stage.room, catalog)
         stage.clock.forward(days=-1)  # the token is of today
         send("GET", "/v1/consents/{day}", f"/v1/consents/{stage.clock().date().isoformat()}")
+        sha256 = client.get(base).json()["agreement_sha256"]
+        send("GET", f"{one}/agreements/{{sha256}}", f"{base}/agreements/{sha256}")
+        send("POST", f"{one}/amendments", f"{base}/amendments", json={})
+        path = f"{one}/amendments/{{sha256}}/signatures"
+        send("POST", path, f"{base}/amendments/{'0' * 64}/signatures", json={"signature": "A" * 86 + "=="})
+        send("POST", f"{one}/tightenings", f"{base}/tightenings", json={})
+        send("POST", f"{one}/departures", f"{base}/departures", json={})
+        send("POST", f"{one}/rotations", f"{base}/rotations", json={})
+        for body in (added_key(stage), {}):
+            send("POST", "/v1/keys", "/v1/keys", json=body)
+        send("GET", "/v1/keys", "/v1/keys")
         send("GET", "/v1/ledger", "/v1/ledger")
         send("POST", "/v1/grants", "/v1/grants", json={})
         send("GET", "/v1/log/{name}", "/v1/log/tile/0/000")

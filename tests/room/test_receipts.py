@@ -55,6 +55,7 @@ def test_a_reports_receipt_tells_the_decision(published: Collaboration) -> None:
             for one, other in (OVERLAP["audiences"], OVERLAP["audiences"][::-1])
         ],
         "agreement": agreement.sha256(),
+        "terms": agreement.sha256(),
         "mode": "private",
         "day": "2026-03-14",
         "versions": versions,

@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from partners import keys
+from partners.keys import key_id
 from tests.room.stage import URL, Stage
 
 
@@ -93,6 +94,29 @@ def test_clocks_may_differ_by_half_a_minute(joined: Stage, seconds: int, good: b
         assert answer.status_code == 200
     else:
         refused(answer)
+
+
+@pytest.mark.parametrize(("seconds", "side"), [(-45, "45 s ahead of"), (3600, "3600 s behind")])
+def test_whoever_signed_well_is_told_how_far_its_clock_is_off(joined: Stage, seconds: int, side: str) -> None:
+    """The room's clock is `seconds` ahead of the partner's. A stranger is not told."""
+    mine, strangers = joined.assertion("fresh"), joined.assertion("fresh", keys.generate())
+    joined.clock.forward(seconds=seconds)
+    answer = joined.sign_in(mine)
+    refused(answer)
+    assert f"has a clock {side} the room's" in answer.json()["detail"]
+    stranger = joined.sign_in(strangers)
+    refused(stranger)
+    assert "clock" not in stranger.json()["detail"]
+
+
+@pytest.mark.parametrize("kid", ["tasty", "none", "", 7, None, ["x"], {}, "\x00", "a" * 2000])
+def test_an_assertion_that_names_no_key_of_the_partner(shared_joined: Stage, kid: Any) -> None:
+    named = key_id(shared_joined.players["tasty"].identity.public.signing) if kid == "tasty" else kid
+    claims = jwt.decode(shared_joined.assertion("fresh"), options={"verify_signature": False})
+    signed = f"{_part({'alg': 'EdDSA', 'typ': 'JWT', 'kid': named})}.{_part(claims)}"
+    signature = shared_joined.players["fresh"].identity.signing.sign(signed.encode())
+    answer = shared_joined.sign_in(f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
+    refused(answer)
 
 
 def test_an_assertion_works_once(joined: Stage) -> None:

@@ -1,0 +1,140 @@
+"""amend, tighten, leave, export."""
+
+import tomllib
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from partners.commands.terminal import Setup, confirm, console, say, table, waiting, without_asking
+from partners.difference import Difference, difference
+from partners.steps import agreements, changes, exporting
+from partners.terms_file import NAMES, read_toml, terms_from_table
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("collab")
+@click.argument("agreement", type=_FILE)
+@click.pass_obj
+def amend(setup: Setup, collab: str, agreement: Path) -> None:
+    """Propose another text of COLLAB's agreement, and sign it.
+
+    AGREEMENT is the whole agreement as it shall be, as for `propose`. It is in force once everybody has signed.
+
+    \b
+    Example:
+      cleanroom-partner amend drive-2026 agreement.toml
+    """
+    content = read_toml(agreement)
+    with setup.room() as (home, room):
+        before = agreements.read(home, room, collab).in_force
+        amended = agreements.amend(home, room, collab, content)
+    show_difference(difference(before, amended.agreement))
+    say(f"proposed amendment {amended.agreement.number} of {amended.agreement.id}, signed by you")
+    say(f"Next: {' and '.join(amended.missing)} run `cleanroom-partner agree {amended.agreement.id}`")
+
+
+@click.command()
+@click.argument("collab")
+@click.argument("terms", nargs=-1, required=True, metavar="TERM=VALUE...")
+@without_asking
+@click.pass_obj
+def tighten(setup: Setup, collab: str, terms: tuple[str, ...], yes: bool) -> None:
+    """Tighten your own terms in COLLAB: for all, at once, without the others.
+
+    Only an amendment, which everybody signs, loosens them again. Values are written as in terms.toml.
+
+    \b
+    Examples:
+      cleanroom-partner tighten drive-2026 minimum_size=100
+      cleanroom-partner tighten drive-2026 'kinds=["overlap"]' epsilon_per_report=0.1
+    """
+    stated = terms_from_table(_table(terms), "TERM=VALUE")
+    with setup.room() as (home, room):
+        before = agreements.read(home, room, collab).in_force
+        confirm("These terms hold for everybody from now on, and you cannot take them back alone. Tighten?", yes)
+        standing = changes.tighten(home, room, collab, stated, datetime.now(UTC))
+    show_difference(difference(before, standing.in_force))
+    say(f"tightened your terms in {standing.agreement.id}")
+
+
+@click.command()
+@click.argument("collab")
+@without_asking
+@click.pass_obj
+def leave(setup: Setup, collab: str, yes: bool) -> None:
+    """End your part in COLLAB, for good.
+
+    Your audiences there are retired at once. Reports that were made, what they cost and the log stay.
+
+    \b
+    Example:
+      cleanroom-partner leave drive-2026
+    """
+    with setup.room() as (home, room):
+        confirm("Your audiences there end now, and you cannot come back. Leave?", yes)
+        left = changes.leave(home, room, collab, datetime.now(UTC))
+    ended = ", ".join(map(str, left.ended)) or "you had no published audience"
+    say(f"left {left.collaboration}; ended: {ended}. The room's worker removes the files within a minute.")
+    say("What remains: the reports that were made, what they cost you, your signatures, and the log.")
+    say("You can read reports from before, withdraw and erase; you are not asked about and do not ask any more.")
+    if len(left.staying) > 1:
+        say(
+            f"Tell {' and '.join(left.staying)}: you still know the collaboration's secret; they should make a new one."
+        )
+    else:
+        say("The collaboration is closed: nobody is left to compare with.")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def export(setup: Setup, folder: Path) -> None:
+    """Write everything that the room has about you into the new FOLDER.
+
+    Agreements, reports with their receipts, your ledger, your signed batches of withdrawals, the log's checkpoint.
+
+    \b
+    Example:
+      cleanroom-partner export fresh-2026
+    """
+    with setup.room() as (home, room), waiting("everything is fetched and verified"):
+        made = exporting.export(home, room, folder)
+    say(
+        f"{made.collaborations} collaborations, {made.agreements} agreements, {made.reports} reports,"
+        f" {made.batches} batches of withdrawals in {folder}"
+    )
+
+
+def show_difference(found: Difference) -> None:
+    """What changes, as a table, and who must prepare anew."""
+    if not found.changes:
+        say("It changes nothing that holds.")
+        return
+    shown = table("what", "before", "after", "")
+    for each in found.changes:
+        shown.add_row(*map(Text, (each.what, each.before, each.after, each.direction.value)))
+    console().print(shown)
+    if found.prepare:
+        say(f"Once in force, to be prepared and uploaded anew: {', '.join(found.prepare)}")
+
+
+def _table(stated: tuple[str, ...]) -> dict[str, object]:
+    """TERM=VALUE, VALUE as TOML writes it; a word without quotes is text."""
+    table: dict[str, object] = {}
+    for each in stated:
+        name, mark, value = each.partition("=")
+        if not mark or name not in NAMES:
+            raise click.UsageError(f"write TERM=VALUE; the terms are {', '.join(NAMES)}")
+        try:
+            table |= tomllib.loads(f"{name} = {value}", parse_float=Decimal)
+        except tomllib.TOMLDecodeError:
+            table[name] = value
+    return table
+
+
+COMMANDS = (amend, tighten, leave, export)
