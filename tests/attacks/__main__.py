@@ -11,6 +11,7 @@ broken. `--write` replaces what is between the two marks of the page.
 
 import argparse
 import importlib
+import logging
 import shutil
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="numbers of attacks, with commas between")
     parser.add_argument("--write", type=Path, help="a page to put the table into")
     options = parser.parse_args()
+    logging.disable(logging.INFO)  # the rooms run in this process, and would tell of every request
     wanted = {int(each) for each in options.only.split(",") if each} or set(attacks())
     rows: list[Row] = []
     for number, module in attacks().items():

@@ -37,7 +37,7 @@ from tests.room.withdrawing import send
 STEPS = 14
 EPSILON = 1
 """Of a report: as much as a count can cost, so that figures show from some twenty people on. No noise is drawn."""
-AFFORDABLE = 2
+AFFORDABLE = 1
 SHOWN_FROM = 30
 """No count of so many is withheld: the minimum size of 10, and a margin of 10 for the noise at this ε."""
 FILES = (range(60), range(20, 90), range(40, 120))
