@@ -33,7 +33,7 @@ class Reason(Enum):
 
 RULES: dict[Reason, str] = {
     Reason.NOT_OPEN: "The agreement is open once every partner has signed it. Sign it, or wait for the others.",
-    Reason.CLOSED: "The collaboration is closed; nothing is measured any more. Its reports can still be read.",
+    Reason.CLOSED: "The collaboration is closed. Its reports can still be read; for new ones, sign a new agreement.",
     Reason.LEFT: "A partner who has left neither asks nor is asked about. Ask about audiences of those who stay.",
     Reason.KIND: "This kind of report is not in everybody's terms. Ask for a kind that the agreement lists.",
     Reason.PURPOSE: "This purpose is not in everybody's terms. Ask with a purpose that the agreement lists.",
@@ -49,7 +49,7 @@ RULES: dict[Reason, str] = {
     Reason.TOO_MANY_CELLS: "The table would have too many cells. Ask by fewer attributes.",
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
     Reason.HALF_ROTATED: "An audience of the question exists under the new secret only, and others under the old one."
-    " It can be asked about once those who are missing have uploaded under the new one, or at the deadline.",
+    " Wait for those who are missing to upload under the new one, or for the deadline.",
     Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",
 }
 

@@ -65,6 +65,9 @@ def test_reason_codes_are_pinned() -> None:
     """Reports, the log and the docs use them: add, never rename."""
     assert {reason.name: reason.value for reason in Reason} == {
         "NOT_OPEN": "agreement_not_open",
+        "CLOSED": "collaboration_closed",
+        "LEFT": "partner_left",
+        "HALF_ROTATED": "half_rotated",
         "KIND": "kind_not_agreed",
         "PURPOSE": "purpose_not_agreed",
         "AUDIENCE": "audience_not_agreed",
