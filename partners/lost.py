@@ -10,6 +10,7 @@ Rules:
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -138,14 +139,18 @@ def waiting(folder: Path, draft: Manifest) -> dict[str, Tokens]:
 def listed(written: Path, kept: Iterable[Kept], draft: Manifest) -> int:
     """The rows of an audience file that the owner's withdrawal list names, so that they count for fewer purposes."""
     mine = [each.signed.batch for each in kept if each.signed.batch.key_check == draft.key_check]
-    purposes: dict[tuple[str, bytes], frozenset[Purpose]] = {}
+    # A withdrawal from all audiences and one from this audience are undone apart, as the room does it.
+    purposes: dict[tuple[str, bytes, str | None], frozenset[Purpose]] = defaultdict(frozenset)
     for batch in mine:
         if batch.audience in (None, draft.audience):
+            undone = (None, draft.audience) if batch.audience is None else (batch.audience,)
             for token in batch.tokens:
-                before = purposes.get((batch.match_key, token), frozenset())
-                less = batch.action is Action.REINSTATE
-                purposes[batch.match_key, token] = before - batch.purposes if less else before | batch.purposes
-    names = {key: [token for (each, token), left in purposes.items() if each == key and left] for key in draft.keys}
+                if batch.action is Action.REINSTATE:
+                    for scope in undone:
+                        purposes[batch.match_key, token, scope] -= batch.purposes
+                else:
+                    purposes[batch.match_key, token, batch.audience] |= batch.purposes
+    names = {key: [token for (each, token, _), left in purposes.items() if each == key and left] for key in draft.keys}
     sought = {key: np.sort(np.frombuffer(b"".join(each), _KIND)) for key, each in names.items() if each}
     if not sought:
         return 0

@@ -1,8 +1,9 @@
 """Changes of a collaboration: amendments, older agreements, terms tightened alone, a new secret, leaving."""
 
 import json
+from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response
 
@@ -29,6 +30,7 @@ blueprint = Blueprint("changes", __name__, url_prefix="/v1", description="Amendm
 blueprint.before_request(require_partner)
 
 LONGEST_ROTATION = 366
+Told = TypeVar("Told")
 _ROUTE = "/collaborations/<identifier>"
 
 
@@ -107,10 +109,7 @@ def tighten(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Tightens your own terms, at once and without the others. Only an amendment loosens them again."""
     found = collaboration(identifier)
     require_open(found)
-    try:
-        tightening = Tightening.from_json(body["tightening"])
-    except BadNotice as problem:
-        fail(Problem.INVALID, f"{problem}.")
+    tightening = _read(Tightening.from_json, body["tightening"])
     require_named(found.signed)
     signed = _signed(tightening, found, body["signature"])
     if tightening.agreement != found.sha256:
@@ -131,10 +130,7 @@ def rotate(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Begins a new epoch: its secret's key check, and the day on which the old epoch ends. Envelopes come after it."""
     found = collaboration(identifier)
     require_open(found)
-    try:
-        rotation = Rotation.from_json(body["rotation"])
-    except BadNotice as problem:
-        fail(Problem.INVALID, f"{problem}.")
+    rotation = _read(Rotation.from_json, body["rotation"])
     require_named(found.signed)
     signed = _signed(rotation, found, body["signature"])
     if found.rotating or rotation.epoch != found.epoch + 1:
@@ -155,10 +151,7 @@ def rotate(body: dict[str, Any], identifier: str) -> dict[str, Any]:
 def leave(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Ends your part: your audiences there are retired at once. Reports that were made stay. Twice is harmless."""
     found = collaboration(identifier)
-    try:
-        leaving = Leaving.from_json(body["leaving"])
-    except BadNotice as problem:
-        fail(Problem.INVALID, f"{problem}.")
+    leaving = _read(Leaving.from_json, body["leaving"])
     signed = _signed(leaving, found, body["signature"])
     leaf = found.left.get(me().name)
     if leaf is None:
@@ -168,6 +161,14 @@ def leave(body: dict[str, Any], identifier: str) -> dict[str, Any]:
         except Outdated:
             fail(Problem.CHANGED)
     return {"receipt": room().receipt(catalog(), leaf).to_json()}
+
+
+def _read(parse: Callable[[Any], Told], value: Any) -> Told:
+    """A notice, strictly read."""
+    try:
+        return parse(value)
+    except BadNotice as problem:
+        fail(Problem.INVALID, f"{problem}.")
 
 
 def _signed(notice: Notice, found: Collaboration, text: str) -> bytes:

@@ -14,8 +14,10 @@ from partners import lost
 from partners.prepare import Prepared
 from partners.room.answers import Version
 from partners.steps import audiences
+from partners.withdrawal import Action
 from tests.room.conftest import TODAY, Collaboration
 from tests.room.stage import DRIVE, READERS, Customer, Stage, people, write_customers
+from tests.room.withdrawing import emails, send
 
 OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 
@@ -152,3 +154,15 @@ def test_an_upload_that_is_cut_off_sends_each_batch_once(
     assert len({each.batch.sha256() for each in sent}) == 2  # type: ignore[attr-defined]
     assert len(list(player.home.suppressions(exact.id))) == 2
     assert list(player.home.suppressions(exact.id).waiting()) == []
+
+
+def test_the_list_is_undone_as_the_room_undoes_it(exact: Collaboration, tmp_path: Path) -> None:
+    """A withdrawal from all audiences outlives the reinstatement of one; that of all ends both."""
+    upload(exact, prepare(exact, tmp_path / "out", people(range(60))))
+    send(exact, emails(range(5)), owner="fresh")
+    send(exact, emails(range(5)), Action.REINSTATE, owner="fresh", audience="/drive")
+    assert prepare(exact, tmp_path / "out", people(range(60))).suppressed == 5
+    assert matched(exact.stage, exact.id) == 55
+    send(exact, emails(range(5)), Action.REINSTATE, owner="fresh")
+    assert prepare(exact, tmp_path / "out", people(range(60))).suppressed == 0
+    assert matched(exact.stage, exact.id) == 60
