@@ -8,6 +8,7 @@ acknowledgement counts only with the signature of the pinned log key, for exactl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ from partners.lost import read_batches, withdrawals_file
 from partners.prepare import NotAgreed
 from partners.room.answers import Acknowledged
 from partners.room.client import Room
+from partners.room.connection import RoomRefused
 from partners.steps.agreements import find, parsed
 from partners.suppression import Kept, Suppressions
 from partners.transparency.acknowledgement import open_acknowledgement
@@ -196,7 +198,15 @@ def _batch(named: _Named, secret: Secret, texts: tuple[str, ...], now: datetime)
 
 def check_day(home: Home, room: Room, day: str) -> Day:
     """Checks that the log commits to every batch of a day that the room acknowledged here. Raises `NotAcknowledged`."""
-    found = room.consents(day)
+    try:
+        found = room.consents(day)
+    except RoomRefused as refused:
+        if refused.problem.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise NotAcknowledged(
+            f"the log has no commitment of yours for {day}: that UTC day has not ended, or you had not joined; "
+            "ask for a day that has ended since you joined"
+        ) from None
     me, vkey = home.room().partner, home.room().vkey
     expected = commitment(found.nonce, committed(me, day, found.batches))
     room.log.check(found.receipt, About("consent", None, ("commitment", expected)))

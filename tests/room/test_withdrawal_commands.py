@@ -123,6 +123,14 @@ def test_consents_holds_the_log_to_the_acknowledgements(exact: Collaboration) ->
     assert json.loads(result.stdout) == {"day": "2026-03-14", "batches": 0, "unknown": 0}
 
 
+@pytest.mark.parametrize("day", ["2026-03-14", "2026-03-13", "2099-01-01"])
+def test_a_day_without_a_commitment_says_why(exact: Collaboration, day: str) -> None:
+    """Today, a day before the partner joined, a day to come."""
+    result = run(exact, "consents", day)
+    assert result.exit_code == 1
+    assert f"no commitment of yours for {day}: that UTC day has not ended, or you had not joined" in result.stderr
+
+
 def test_a_lost_answer_is_asked_for_again(exact: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:
     withdraw = Room.withdraw
 
