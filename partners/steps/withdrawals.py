@@ -204,8 +204,8 @@ def check_day(home: Home, room: Room, day: str) -> Day:
         if refused.problem.status != HTTPStatus.NOT_FOUND:
             raise
         raise NotAcknowledged(
-            f"the log has no commitment of yours for {day}: that UTC day has not ended, or you had not joined; "
-            "ask for a day that has ended since you joined"
+            f"Not found: the log has no commitment of yours for {day}: that UTC day has not ended, or you had not "
+            "joined; ask for a day that has ended since you joined"
         ) from None
     me, vkey = home.room().partner, home.room().vkey
     expected = commitment(found.nonce, committed(me, day, found.batches))
