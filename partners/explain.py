@@ -145,7 +145,7 @@ def words(name: str, force: InForce) -> tuple[str, str]:
             return "match rates", f"only match rates of overlaps leave the room, in whole percents, {cap}"
         case "minimum_audience":
             people = f"at least {force.minimum_audience} people"
-            return str(force.minimum_audience), f"a report on a whole audience shows only for audiences of {people}"
+            return str(force.minimum_audience), f"a figure shows only where the question counts {people} in all"
         case "retention_days":
             return f"{force.retention_days} days", "the room keeps an uploaded version no longer"
     raise AssertionError("every term has its words")

@@ -5,7 +5,7 @@ Rules:
 * Memory is bounded, whatever the size of the file (see `partners.gathering`).
 * The three files appear together, the manifest last. After any error or Ctrl-C none is there.
 * Who stood in the folder's earlier audience file and has no consent any more becomes a withdrawal that travels with the
-  upload (see `partners.lost`).
+  upload (see `partners.lost`). It is written before the earlier file is replaced: nothing on the way can lose it.
 * A file of hashes, of unreadable consent, or without a single usable row is refused as a whole: each means a wrong
   column or setting, and would give a silent overlap of zero.
 """
@@ -109,15 +109,21 @@ def prepare(
         if not quality.rows_kept:
             reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
             raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
-        earlier = lost.standing(out_dir, draft)
-        prepared = _write(found, plan, draft, quality, identity, out_dir, partial(progress, WRITING))
-    waiting = lost.waiting(out_dir, draft)
-    dropped = {Drop(tally.code): tally.count for tally in quality.dropped}
-    if waiting or (earlier and dropped[Drop.NO_CONSENT] + dropped[Drop.EXPIRED]):
-        told = partial(progress, COMPARING)
-        gone = lost.lost(mapping, plan, earlier, prepared.audience_path, waiting, told)
-        return replace(prepared, withdrawals=lost.keep(out_dir, draft, identity, gone, now))
-    return prepared
+        names = audience.audience_file, audience.quality_file, audience.manifest_file
+        paths = tuple(name(out_dir, draft.audience) for name in names)
+        earlier, waiting = lost.standing(out_dir, draft), lost.waiting(out_dir, draft)
+        with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
+            _write(found, plan, draft, audience_path, partial(progress, WRITING))
+            signed = _signed(audience_path, replace(draft, rows=found.rows), identity)
+            quality_path.write_text(json.dumps(quality.to_json(), indent=2) + "\n")
+            manifest_path.write_bytes(canonical.dumps(signed.to_json()) + b"\n")
+            withdrawals = 0
+            dropped = {Drop(tally.code): tally.count for tally in quality.dropped}
+            if waiting or (earlier and dropped[Drop.NO_CONSENT] + dropped[Drop.EXPIRED]):
+                told = partial(progress, COMPARING)
+                gone = lost.lost(mapping, plan, earlier, audience_path, waiting, told)
+                withdrawals = lost.keep(out_dir, draft, identity, gone, now)
+    return Prepared(signed, paths[0], paths[2], paths[1], quality, withdrawals)
 
 
 def _agreed(mapping: Map, agreement: Agreement, own: Collection[bytes]) -> Audience:
@@ -210,29 +216,16 @@ def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
             raise BadFile(f"{mapping.file.name}: most values of the consent column {column.name} are not {wanted}")
 
 
-def _write(
-    found: Gathered,
-    plan: Plan,
-    draft: Manifest,
-    quality: Quality,
-    identity: Identity,
-    folder: Path,
-    progress: Callable[[int, int], None],
-) -> Prepared:
-    paths = [
-        name(folder, draft.audience) for name in (audience.audience_file, audience.quality_file, audience.manifest_file)
-    ]
-    with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
-        done = 0
-        with audience.writer(audience_path, draft) as writer:
-            for rows in ahead(partial(unpack, plan=plan), row_groups(found.shuffled(), ROW_GROUP_ROWS)):
-                writer.write_batch(rows)
-                done += rows.num_rows
-                progress(done, found.rows)
-        with audience_path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = audience_path.stat().st_size
-        signed = manifest.sign(identity, replace(draft, sha256=sha256, bytes=size, rows=found.rows))
-        quality_path.write_text(json.dumps(quality.to_json(), indent=2) + "\n")
-        manifest_path.write_bytes(canonical.dumps(signed.to_json()) + b"\n")
-    return Prepared(signed, paths[0], paths[2], paths[1], quality)
+def _write(found: Gathered, plan: Plan, draft: Manifest, path: Path, progress: Callable[[int, int], None]) -> None:
+    done = 0
+    with audience.writer(path, draft) as writer:
+        for rows in ahead(partial(unpack, plan=plan), row_groups(found.shuffled(), ROW_GROUP_ROWS)):
+            writer.write_batch(rows)
+            done += rows.num_rows
+            progress(done, found.rows)
+
+
+def _signed(path: Path, draft: Manifest, identity: Identity) -> SignedManifest:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return manifest.sign(identity, replace(draft, sha256=sha256, bytes=path.stat().st_size))

@@ -8,8 +8,9 @@ Rules.
   cells and is marked `at_least` where something is withheld, so nothing can be subtracted within a release.
 * A sum shows only where its count shows. A mean is sum / count of the same release, and never a bound. Where something
   is withheld, the total of a measure that can be negative would bound nothing: it is withheld too.
-* Where the terms ask for a minimum audience, nothing of a release on a whole audience shows unless its total reaches
-  it, in private mode by the same margin. Where only match rates may leave the room, a release has nothing else.
+* Where the terms ask for a minimum audience, nothing of a release shows unless all whom it counts reach it, in private
+  mode by the same margin: a `where` that holds for everybody is no way around it. Where only match rates may leave the
+  room, a release has nothing else.
 * Integers until the figure is written; Decimal then; never a float. Withheld figures all look the same.
 """
 
@@ -89,7 +90,7 @@ def threshold(question: Question, agreement: Agreement, measured: Measured) -> R
 def _within_terms(question: Question, agreement: Agreement, figures: list[Figure], margin: int) -> Release:
     """What of these figures the terms let out of the room. `margin`: by how much a total must exceed the minimum."""
     terms = agreement.terms
-    if terms.minimum_audience is not None and question.where is None:
+    if terms.minimum_audience is not None:
         everybody = next(figure.value for figure in figures if not figure.by and figure.measure == "people")
         if everybody is None or everybody < terms.minimum_audience + margin:
             figures = [Figure(figure.by, figure.measure, None, None) for figure in figures]

@@ -55,7 +55,7 @@ def of_release(agreement: Agreement) -> str:
     size = f"the minimum size of {agreement.terms.minimum_size} people (set by {_listed('minimum_size', agreement)})"
     if agreement.terms.minimum_audience is not None:
         least = agreement.terms.minimum_audience
-        size += f", and of a whole audience only with {least} people (set by {_listed('minimum_audience', agreement)})"
+        size += f", and only where all whom it counts are {least} (set by {_listed('minimum_audience', agreement)})"
     if agreement.terms.mode is Mode.PRIVATE:
         return (
             "Figures carry noise; the true one lies within the margin in 95 of 100 cases. A figure shows only where"

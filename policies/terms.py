@@ -49,7 +49,7 @@ class Terms:
     """What one party asks for. None leaves a term to the others.
 
     `minimum_size`: people a shown cell must have. `rounding`: threshold mode rounds counts down to this multiple.
-    `minimum_audience`: people whom an audience must have, before anything of a report on the whole of it shows.
+    `minimum_audience`: people whom a question must count in all, before anything of its release shows.
     `epsilon_per_report`, `epsilon_total`: micro-ε each owner may lose to one report and to the whole collaboration.
     `purposes`, `kinds`: what may be asked. `columns`: `owner/audience.column` that may be asked about.
     `retention_days`: days a version is kept.

@@ -6,7 +6,7 @@
     python -m tests.attacks --write docs/attacks.md
 
 Rules: each module `test_NN_name` has a `rows(folder, worlds)`; its lines come in order. Exit code 1 when a line is
-broken. `--write` replaces what is between the two marks of the page.
+broken. `--write` replaces, between the two marks of the page, the lines of the attacks that were fought.
 """
 
 import argparse
@@ -45,10 +45,19 @@ def texts(row: Row) -> tuple[str, ...]:
     )
 
 
-def markdown(rows: list[Row]) -> str:
-    """The table for the page."""
-    lines = [HEAD, tuple("---" for _ in HEAD), *map(texts, rows)]
-    return "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines)
+def _line(texts: tuple[str, ...]) -> str:
+    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+
+
+def write(page: Path, rows: list[Row]) -> None:
+    """Puts the rows into the page's table; lines of attacks that were not fought this time stay."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    table, _, after = rest.partition(END)
+    fought = {str(row.number) for row in rows}
+    kept = [line for line in table.strip().splitlines()[2:] if line.split("|")[1].strip() not in fought]
+    lines = sorted([*kept, *(_line(texts(row)) for row in rows)], key=lambda line: int(line.split("|")[1]))
+    head = [_line(HEAD), _line(tuple("---" for _ in HEAD))]
+    page.write_text("\n".join([f"{before}{START}", *head, *lines, f"{END}{after}"]), encoding="utf-8")
 
 
 def main() -> int:
@@ -74,9 +83,7 @@ def main() -> int:
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     if options.write:
-        before, _, rest = options.write.read_text(encoding="utf-8").partition(START)
-        after = rest.partition(END)[2]
-        options.write.write_text(f"{before}{START}\n{markdown(rows)}\n{END}{after}", encoding="utf-8")
+        write(options.write, rows)
     return int(any(row.verdict is Verdict.BROKEN for row in rows))
 
 

@@ -60,4 +60,4 @@ def test_what_is_withheld_has_one_set_of_words(mode: Mode) -> None:
 def test_a_minimum_audience_is_told_with_whose_it_is() -> None:
     text = of_release(replace(AGREED, floor=Terms(minimum_audience=1000, minimum_size=80)))
     assert f"80 people (set by {FLOOR})" in text
-    assert f"1000 people (set by {FLOOR})" in text
+    assert f"all whom it counts are 1000 (set by {FLOOR})" in text

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from partners import lost
+from partners import files, lost
 from partners.prepare import Prepared
 from partners.room.answers import Version
 from partners.steps import audiences
@@ -119,6 +119,20 @@ def test_what_waits_is_taken_over_and_what_came_back_is_not(exact: Collaboration
     assert third.withdrawals == 2 * 4
     upload(exact, third)
     assert matched(exact.stage, exact.id) == 46
+
+
+def test_ctrl_c_at_the_last_moment_loses_nobody(exact: Collaboration, tmp_path: Path) -> None:
+    """The new files are there under their temporary names; the earlier one, that knows who consented, goes next."""
+    everybody, changed = people(range(50)), without(people(range(50)), range(6), **LOST)
+    upload(exact, prepare(exact, tmp_path / "out", everybody))
+    with mock.patch.object(files, "_sync_folder", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        prepare(exact, tmp_path / "out", changed)
+    with mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        prepare(exact, tmp_path / "out", changed)
+    last = prepare(exact, tmp_path / "out", changed)
+    assert last.withdrawals == 2 * 6
+    upload(exact, last)
+    assert matched(exact.stage, exact.id) == 44
 
 
 def test_another_secret_knows_nobody(exact: Collaboration, tmp_path: Path) -> None:
