@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from cleanroom import __version__, noise, withdrawals
+from cleanroom import __version__, noise, retention, withdrawals
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, reports, versions
 from cleanroom.catalog.catalog import Catalog
@@ -142,8 +142,14 @@ def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Pa
         raise Unsettled("the collaboration ended for the asker while the question was read")
     rotating = found.rotating
     ahead = frozenset(versions.published(catalog, found.id, rotating.rotation.epoch)) if rotating else frozenset()
-    published, absent = versions.published(catalog, found.id), withdrawals.absent(catalog, found.id)
-    return _Facts(found, published, ahead, room.today, absent, withdrawals.latest(catalog, found.id))
+    current = set(versions.published(catalog, found.id).values())
+    standing = {
+        each.ref: each.id
+        for each in versions.all_published(catalog, found.id)
+        if each.id in current and not retention.ended(each, found.agreement, room.today)
+    }
+    absent = withdrawals.absent(catalog, found.id)
+    return _Facts(found, standing, ahead, room.today, absent, withdrawals.latest(catalog, found.id))
 
 
 def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:

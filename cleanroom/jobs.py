@@ -17,11 +17,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from cleanroom import changes, epochs, logs, setup, withdrawals
+from cleanroom import changes, epochs, logs, retention, setup, withdrawals
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, keys, versions
 from cleanroom.catalog import epochs as waits
@@ -236,13 +235,7 @@ def _tidy(room: Room, catalog: Catalog) -> None:
 def _sweep(room: Room, catalog: Catalog) -> None:
     """Removes the uploads whose time has passed, and retires the versions whose retention has ended."""
     for version in versions.all_published(catalog):
-        manifest = Manifest.from_json(json.loads(version.manifest))
-        # The terms may have become shorter since it was prepared.
-        kept = timedelta(days=_collaboration(catalog, version).agreement.terms.retention_days)
-        ends = [date.fromisoformat(manifest.created[:10]) + kept]
-        if manifest.expires is not None:
-            ends.append(date.fromisoformat(manifest.expires))
-        if min(ends) <= room.today:
+        if retention.ended(version, _collaboration(catalog, version).agreement, room.today):
             retire(room, catalog, version)
     for upload in versions.expired_uploads(catalog, room.now):
         if incoming.remove(room.settings.incoming / upload):

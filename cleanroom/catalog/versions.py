@@ -193,9 +193,14 @@ def published_by(catalog: Catalog, collaboration: str, owner: str, epoch: int) -
     return {str(row["id"]): str(row["audience"]) for row in rows}
 
 
-def all_published(catalog: Catalog) -> list[Version]:
-    """Every published version of the room."""
-    return [_read(row) for row in catalog.all(f"select {_COLUMNS} from versions where state = 'published'")]  # noqa: S608
+def all_published(catalog: Catalog, collaboration: str | None = None) -> list[Version]:
+    """Every published version of the room, or of one collaboration; of every epoch."""
+    rows = catalog.all(
+        f"select {_COLUMNS} from versions where state = 'published'"  # noqa: S608 - constants
+        " and collaboration = coalesce(?, collaboration)",
+        collaboration,
+    )
+    return [_read(row) for row in rows]
 
 
 def stored(catalog: Catalog, collaboration: str, epoch: int) -> bool:

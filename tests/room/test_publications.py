@@ -96,8 +96,8 @@ def test_a_version_is_kept_for_as_long_as_was_agreed(published: Collaboration) -
     restart(published.stage)
     assert stage.ask("tasty", published.id, OVERLAP).released
     stage.clock.forward(days=1)
+    assert stage.ask("tasty", published.id, OVERLAP).reason == "audience_not_published", "with no worker at hand"
     restart(published.stage)
-    assert stage.ask("tasty", published.id, OVERLAP).reason == "audience_not_published"
     assert kept(stage) == []
     assert [event for event, _ in stage.leaves()].count("audience:retire") == 2
 
