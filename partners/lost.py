@@ -6,12 +6,13 @@ Rules:
   had is told to it.
 * The file is read once more for this, and only where there was an earlier audience file under the same secret. Memory:
   16 bytes for each token of that file.
-* The batches lie beside the manifest until they were sent; a later `prepare` takes those that wait over.
+* The batches lie beside the manifest until they were sent, with the canonical texts that they were made of, so that
+  they can be made again under another secret. A later `prepare` takes those that wait over.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from partners import files, withdrawal
 from partners.audience import audience_file, manifest_file, token_column
-from partners.fields import OddAnswer, signature
+from partners.fields import OddAnswer
 from partners.hashing import tokens
 from partners.identifiers.columns import canonical_column
 from partners.keys import Identity
@@ -32,11 +33,13 @@ from partners.protocol import TOKEN_BYTES
 from partners.reading import BadFile, Progress, Source, files_of, read
 from partners.rows import KeyPlan, Plan, consented
 from partners.suppression import Kept
-from partners.withdrawal import MAX_TOKENS, Action, BadWithdrawal, Batch, SignedBatch, ascending
+from partners.withdrawal import MAX_TOKENS, Action, Batch
 from policies.purpose import Purpose
 
 # Of one fixed width, so that texts which differ only in zeros at the end cannot be confused.
 Tokens = NDArray[np.bytes_]
+Texts = dict[bytes, str]
+"""Tokens, each with the canonical text that it was made of."""
 _KIND = np.dtype(f"S{TOKEN_BYTES}")
 
 
@@ -65,10 +68,10 @@ def standing(folder: Path, draft: Manifest) -> dict[str, Tokens]:
 
 
 def lost(
-    mapping: Map, plan: Plan, earlier: dict[str, Tokens], written: Path, waiting: dict[str, Tokens], progress: Progress
-) -> dict[str, tuple[bytes, ...]]:
-    """The tokens of rows without consent that stood in the earlier file, or wait, and are not in the new one."""
-    found: dict[str, list[Tokens]] = {key: [each] for key, each in waiting.items()}
+    mapping: Map, plan: Plan, earlier: dict[str, Tokens], written: Path, waiting: dict[str, Texts], progress: Progress
+) -> dict[str, Texts]:
+    """The texts of rows without consent whose tokens stood in the earlier file, or wait, and are not in the new one."""
+    found = {key.key: dict(waiting.get(key.key, {})) for key in plan.keys}
     names, identifiers = mapping.columns(), frozenset(column for key in mapping.keys for column in key.columns)
     for path in files_of(mapping.file):
         for chunk in read(Source(path, mapping.encoding, mapping.delimiter), names, identifiers, progress):
@@ -77,20 +80,27 @@ def lost(
                 continue
             for key in plan.keys:
                 if key.key in earlier:
-                    made = _tokens([chunk.array(column) for column in key.columns], without, key, plan)
-                    found.setdefault(key.key, []).append(made[_within(made, earlier[key.key])])
-    gone = {key: np.unique(np.concatenate(each)) for key, each in found.items()}
-    gone = {key: each[~_within(each, np.sort(_read(written, key)))] for key, each in gone.items()}
-    return {key: ascending(_bytes(each)) for key, each in gone.items() if len(each)}
+                    texts = _texts([chunk.array(column) for column in key.columns], without, key, plan)
+                    made = _tokens(texts, key)
+                    stood = np.flatnonzero(_within(made, earlier[key.key])).tolist()
+                    found[key.key].update((_bytes(made[place]), texts[place]) for place in stood)
+    gone = {}
+    for name, texts_of in found.items():
+        tokens_of = sorted(texts_of)
+        there = _within(np.frombuffer(b"".join(tokens_of), _KIND), np.sort(_read(written, name)))
+        gone[name] = {token: texts_of[token] for token, stays in zip(tokens_of, there, strict=True) if not stays}
+    return {name: each for name, each in gone.items() if each}
 
 
-def keep(folder: Path, draft: Manifest, identity: Identity, found: dict[str, tuple[bytes, ...]], now: datetime) -> int:
+def keep(folder: Path, draft: Manifest, identity: Identity, found: dict[str, Texts], now: datetime) -> int:
     """Writes the batches of these tokens beside the manifest, in place of older ones; how many tokens they have."""
     path = withdrawals_file(folder, draft.audience)
-    signed = [
-        withdrawal.sign(
-            identity,
-            Batch(
+    kept = []
+    for key, texts in sorted(found.items()):
+        tokens_of = sorted(texts)
+        for start in range(0, len(tokens_of), MAX_TOKENS):
+            listed = tuple(tokens_of[start : start + MAX_TOKENS])
+            batch = Batch(
                 collaboration=draft.collaboration,
                 partner=draft.partner,
                 audience=draft.audience,
@@ -99,41 +109,39 @@ def keep(folder: Path, draft: Manifest, identity: Identity, found: dict[str, tup
                 action=Action.WITHDRAW,
                 purposes=frozenset(Purpose),
                 match_key=key,
-                tokens=listed[start : start + MAX_TOKENS],
+                tokens=listed,
                 created=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 nonce=withdrawal.nonce(),
-            ),
-        )
-        for key, listed in sorted(found.items())
-        for start in range(0, len(listed), MAX_TOKENS)
-    ]
-    if signed:
-        files.write(path, json.dumps([each.to_json() for each in signed]).encode() + b"\n", private=True)
+            )
+            kept.append(Kept(withdrawal.sign(identity, batch), tuple(sorted(texts[token] for token in listed))))
+    if kept:
+        written = json.dumps([each.to_json() for each in kept], ensure_ascii=False)
+        files.write(path, written.encode() + b"\n", private=True)
     else:
         path.unlink(missing_ok=True)
-    return sum(len(each.batch.tokens) for each in signed)
+    return sum(len(each.texts) for each in kept)
 
 
-def read_batches(folder: Path, audience: str) -> tuple[SignedBatch, ...]:
+def read_batches(folder: Path, audience: str) -> tuple[Kept, ...]:
     """The batches that wait beside a manifest, none where there is no file. Raises `BadFile`."""
     path = withdrawals_file(folder, audience)
     try:
-        listed = json.loads(path.read_bytes())
-        return tuple(SignedBatch(Batch.from_json(each["batch"]), signature(each)) for each in listed)
+        return tuple(map(Kept.from_json, json.loads(path.read_bytes())))
     except FileNotFoundError:
         return ()
-    except (ValueError, TypeError, KeyError, BadWithdrawal, OddAnswer):
+    except (ValueError, TypeError, KeyError, OddAnswer):
         raise BadFile(f"{path.name} is damaged; remove it, and withdraw those people with `withdraw`") from None
 
 
-def waiting(folder: Path, draft: Manifest) -> dict[str, Tokens]:
-    """The tokens of the batches that wait for an upload, by match key; none that were made with another secret."""
-    found: dict[str, list[bytes]] = {}
-    for signed in read_batches(folder, draft.audience):
-        batch = signed.batch
-        if (batch.collaboration, batch.epoch, batch.key_check) == (draft.collaboration, draft.epoch, draft.key_check):
-            found.setdefault(batch.match_key, []).extend(batch.tokens)
-    return {key: np.frombuffer(b"".join(each), _KIND) for key, each in found.items()}
+def waiting(folder: Path, draft: Manifest, plan: Plan) -> dict[str, Texts]:
+    """What waits for an upload of this collaboration, by match key, hashed with the secret of now."""
+    found: dict[str, Texts] = {}
+    for each in read_batches(folder, draft.audience):
+        for key in plan.keys:
+            if (each.signed.batch.collaboration, each.signed.batch.match_key) == (draft.collaboration, key.key):
+                made = map(_bytes, _tokens(each.texts, key))
+                found.setdefault(key.key, {}).update(zip(made, each.texts, strict=True))
+    return found
 
 
 def listed(written: Path, kept: Iterable[Kept], draft: Manifest) -> int:
@@ -164,13 +172,17 @@ def listed(written: Path, kept: Iterable[Kept], draft: Manifest) -> int:
     return rows
 
 
-def _tokens(columns: list[pa.Array], rows: NDArray[np.int64], key: KeyPlan, plan: Plan) -> Tokens:
+def _texts(columns: list[pa.Array], rows: NDArray[np.int64], key: KeyPlan, plan: Plan) -> list[str]:
     chosen = tuple(
         [column[row] for row in rows.tolist()] if isinstance(column, list) else column.take(pa.array(rows))
         for column in columns
     )
-    texts = canonical_column(key.key, chosen, plan.rules).texts.drop_null()
-    made = tokens(key.token_key, texts.cast(pa.binary()).to_pylist())
+    found: list[str] = canonical_column(key.key, chosen, plan.rules).texts.drop_null().to_pylist()
+    return found
+
+
+def _tokens(texts: Sequence[str], key: KeyPlan) -> Tokens:
+    made = tokens(key.token_key, [text.encode() for text in texts])
     return np.ascontiguousarray(made).view(_KIND).reshape(-1)
 
 
@@ -195,6 +207,6 @@ def _within(wanted: Tokens, among: Tokens) -> NDArray[np.bool_]:
     return found
 
 
-def _bytes(found: Tokens) -> Iterator[bytes]:
-    """Every token in full: numpy drops zeros at the end."""
-    return (bytes(each).ljust(TOKEN_BYTES, b"\0") for each in found.tolist())
+def _bytes(token: np.bytes_) -> bytes:
+    """A token in full: numpy drops zeros at the end."""
+    return bytes(token).ljust(TOKEN_BYTES, b"\0")

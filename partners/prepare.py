@@ -111,7 +111,7 @@ def prepare(
             raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
         names = audience.audience_file, audience.quality_file, audience.manifest_file
         paths = tuple(name(out_dir, draft.audience) for name in names)
-        earlier, waiting = lost.standing(out_dir, draft), lost.waiting(out_dir, draft)
+        earlier, waiting = lost.standing(out_dir, draft), lost.waiting(out_dir, draft, plan)
         with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
             _write(found, plan, draft, audience_path, partial(progress, WRITING))
             signed = _signed(audience_path, replace(draft, rows=found.rows), identity)

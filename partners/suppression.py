@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from partners import fields, files
 from partners.failure import Failure
@@ -37,6 +38,17 @@ class Kept:
 
     def __repr__(self) -> str:
         return f"Kept({self.signed.batch.sha256()}, {len(self.texts)} texts)"
+
+    def to_json(self) -> dict[str, Any]:
+        note = None if self.acknowledgement is None else self.acknowledgement.decode()
+        return {**self.signed.to_json(), "texts": self.texts, "acknowledgement": note}
+
+    @classmethod
+    def from_json(cls, found: Any) -> "Kept":
+        """The inverse of `to_json`. Raises ValueError, KeyError, TypeError, `OddAnswer`."""
+        signed = SignedBatch(Batch.from_json(found["batch"]), fields.signature(found))
+        note = fields.optional_text(found, "acknowledgement")
+        return cls(signed, tuple(map(str, found["texts"])), None if note is None else note.encode())
 
 
 class Suppressions:
@@ -73,16 +85,11 @@ class Suppressions:
 
 
 def _written(kept: Kept) -> bytes:
-    note = None if kept.acknowledgement is None else kept.acknowledgement.decode()
-    document = {**kept.signed.to_json(), "texts": kept.texts, "acknowledgement": note}
-    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(kept.to_json(), ensure_ascii=False).encode() + b"\n"
 
 
 def _read(path: Path) -> Kept:
     try:
-        found = json.loads(path.read_bytes())
-        signed = SignedBatch(Batch.from_json(found["batch"]), fields.signature(found))
-        note = fields.optional_text(found, "acknowledgement")
-        return Kept(signed, tuple(map(str, found["texts"])), None if note is None else note.encode())
+        return Kept.from_json(json.loads(path.read_bytes()))
     except (ValueError, KeyError, TypeError, OddAnswer):
         raise DamagedList(f"{path.name} of the withdrawals is damaged; bring it back from a backup") from None

@@ -138,9 +138,9 @@ def deliver(home: Home, room: Room, identifier: str, folder: Path, audience: str
     for path, each in kept.waiting() if batches else ():
         _deliver(home, room, kept, path, each)
         known.add(each.signed.batch.sha256())
-    for signed in batches:
-        if signed.batch.sha256() not in known:
-            _deliver(home, room, kept, *kept.add(signed, ()))
+    for waiting in batches:
+        if waiting.signed.batch.sha256() not in known:
+            _deliver(home, room, kept, *kept.add(waiting.signed, waiting.texts))
     withdrawals_file(folder, audience).unlink(missing_ok=True)
     return len(batches)
 

@@ -17,6 +17,7 @@ from partners.steps import audiences
 from partners.withdrawal import Action
 from tests.room.conftest import TODAY, Collaboration
 from tests.room.stage import DRIVE, READERS, Customer, Stage, people, write_customers
+from tests.room.test_rotation import accept, epoch, rotate, work
 from tests.room.withdrawing import emails, send
 
 OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
@@ -133,6 +134,26 @@ def test_ctrl_c_at_the_last_moment_loses_nobody(exact: Collaboration, tmp_path: 
     assert last.withdrawals == 2 * 6
     upload(exact, last)
     assert matched(exact.stage, exact.id) == 44
+
+
+def test_lost_consent_outlives_a_rotation(exact: Collaboration, tmp_path: Path) -> None:
+    """Some were told to the room before it, some wait for an upload; then the file of before all that comes back."""
+    everybody = people(range(50))
+    upload(exact, prepare(exact, tmp_path / "out", everybody))
+    upload(exact, prepare(exact, tmp_path / "out", without(everybody, range(6), **LOST)))
+    prepare(exact, tmp_path / "out", without(everybody, range(10), **LOST))
+    rotate(exact, "tasty")
+    accept(exact, "fresh")
+    exact.stage.publish(exact.id, READERS, people(range(400)))
+    third = prepare(exact, tmp_path / "out", without(everybody, range(10), **LOST))
+    assert third.withdrawals == 2 * 4, "those who waited, under the new secret"
+    upload(exact, third)
+    work(exact.stage)
+    assert epoch(exact) == 2
+    stale = prepare(exact, tmp_path / "stale", everybody)
+    assert stale.suppressed == 10
+    upload(exact, stale)
+    assert matched(exact.stage, exact.id) == 40
 
 
 def test_another_secret_knows_nobody(exact: Collaboration, tmp_path: Path) -> None:
