@@ -22,16 +22,21 @@ from partners.reading import BadFile
 from partners.reading.chunk import positions
 from partners.reading.delimited import choose_delimiter, codec, first_record, records, without_nul
 
+SHOWN_LINES = 3
 PERSON_COLUMNS = ("given_name", "family_name", "birth_date")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was read so far: lines that are not blank, those that are an identifier, the others by cause."""
+    """What was read so far: lines that are not blank, those that are an identifier, the others by cause.
+
+    `first`: the numbers of the first lines of each cause, from 1.
+    """
 
     lines: int = 0
     usable: int = 0
     invalid: Counter[Invalid] = field(default_factory=Counter)
+    first: dict[Invalid, list[int]] = field(default_factory=dict)
 
 
 def read_list(
@@ -42,15 +47,19 @@ def read_list(
     text = io.TextIOWrapper(file, encoding=codec(encoding), newline="")
     try:
         lines = without_nul(text, "the list")
-        rows = _persons(lines) if with_header else ((line.strip(),) for line in lines)
-        filled = (row for row in rows if any(row))
+        rows = _persons(lines) if with_header else ((number, (line.strip(),)) for number, line in enumerate(lines, 1))
+        filled = ((number, row) for number, row in rows if any(row))
         while piece := list(islice(filled, size)):
-            columns = tuple(_column(list(column)) for column in zip(*piece, strict=True))
+            columns = tuple(_column(list(column)) for column in zip(*(row for _, row in piece), strict=True))
             found = canonical_column(match_key, columns, rules)
             texts = found.texts.drop_null().to_pylist()
             tally.lines += len(piece)
             tally.usable += len(texts)
-            tally.invalid.update({reason: len(rows) for reason, rows in found.invalid.items() if len(rows)})
+            for reason, places in found.invalid.items():
+                if len(places):
+                    tally.invalid[reason] += len(places)
+                    first = tally.first.setdefault(reason, [])
+                    first += [piece[place][0] for place in places[: SHOWN_LINES - len(first)].tolist()]
             if texts:
                 yield texts
     except UnicodeError:
@@ -59,15 +68,15 @@ def read_list(
         text.detach()
 
 
-def _persons(lines: Iterator[str]) -> Iterator[tuple[str, ...]]:
+def _persons(lines: Iterator[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
     first = first_record(lines, "the list")
     reader = csv.reader(
         chain(first, lines), delimiter=choose_delimiter(first, PERSON_COLUMNS), strict=True, skipinitialspace=True
     )
     _, header = next(records(reader, None, "the list"))
     wanted = positions(PERSON_COLUMNS, header, "the list")
-    for _, row in records(reader, len(header), "the list"):
-        yield tuple(row[place].strip() for place in wanted)
+    for line, row in records(reader, len(header), "the list"):
+        yield line, tuple(row[place].strip() for place in wanted)
 
 
 def _column(texts: list[str]) -> Column:

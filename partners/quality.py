@@ -135,8 +135,10 @@ def render(quality: Quality, console: Console) -> None:
     tables += [_columns_table(columns, quality.rows_read)] if any(found for _, found in columns) else []
     for table in tables:
         console.print(table)
-    console.print("[bold]What to do next[/]")
-    for hint in _hints(quality):
+    hints = _hints(quality)
+    if hints:
+        console.print("[bold]What to look at[/]")
+    for hint in hints:
         console.print(Padding(f"• {escape(hint)}", (0, 0, 0, 2)))
 
 

@@ -86,7 +86,10 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as
 @click.option("--changes", is_flag=True, help="What the amendment that waits changes.")
 @as_json
 @click.pass_obj
-def explain(setup: Setup, collab: str, preset: str | None, changes: bool, as_json: bool) -> None:
+@click.pass_context
+def explain(
+    context: click.Context, setup: Setup, collab: str, preset: str | None, changes: bool, as_json: bool
+) -> None:
     """Read an agreement in plain words.
 
     COLLAB is the collaboration's id, or its name where only one has it.
@@ -96,6 +99,8 @@ def explain(setup: Setup, collab: str, preset: str | None, changes: bool, as_jso
       cleanroom-partner explain drive-2026
       cleanroom-partner explain drive-2026 --check pair
       cleanroom-partner explain drive-2026 --changes
+
+    With --check, the exit code is 1 where a requirement is not met.
     """
     with setup.room() as (home, room):
         standing = agreements.read(home, room, collab)
@@ -104,7 +109,8 @@ def explain(setup: Setup, collab: str, preset: str | None, changes: bool, as_jso
         _explain_changes(standing, amended, as_json)
         return
     if preset is not None:
-        _check(standing.in_force, presets.load(preset), as_json)
+        if not _check(standing.in_force, presets.load(preset), as_json):
+            context.exit(1)
         return
     explanation = explaining.explain(standing.in_force)
     if as_json:
@@ -171,11 +177,12 @@ def _explain_changes(standing: Standing, amended: Standing | None, as_json: bool
     say(f"Signed by {', '.join(sorted(amended.signed))}; waiting for {', '.join(amended.missing)}.")
 
 
-def _check(agreement: Agreement, preset: Preset, as_json: bool) -> None:
+def _check(agreement: Agreement, preset: Preset, as_json: bool) -> bool:
+    """Shows an agreement held to a preset; whether it meets all of it."""
     found = presets.check(agreement, preset)
     if as_json:
         say_json({"id": agreement.id, **presets.to_json(preset, found)})
-        return
+        return not any(each.looser for each in found)
     lines = {line.term: line for line in explaining.explain(agreement).terms}
     shown = table("requirement", "", "by", "what remains with the partners")
     for each in found:
@@ -185,8 +192,10 @@ def _check(agreement: Agreement, preset: Preset, as_json: bool) -> None:
     out = console()
     out.print(Text(f"{agreement.name}, held to preset {preset.name}: {preset.summary}"))
     out.print(shown)
-    if any(each.looser for each in found):
+    met = not any(each.looser for each in found)
+    if not met:
         say("Next: propose an agreement with `preset` in [collaboration], or tighten these terms in terms.toml")
+    return met
 
 
 def _show(explanation: Explanation, standing: agreements.Standing) -> None:

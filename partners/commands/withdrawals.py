@@ -24,7 +24,7 @@ from partners.commands.terminal import (
 )
 from partners.identifiers import DateOrder
 from partners.steps import withdrawals
-from partners.steps.withdrawals import Listed, Sent
+from partners.steps.withdrawals import Listed, NotAcknowledged, Sent
 from partners.withdrawal import Action
 from policies.purpose import Purpose
 
@@ -168,22 +168,26 @@ def _send(
         sent = withdrawals.send(home, room, collab, action, purposes, listed, datetime.now(UTC))
     if as_json:
         say_json(_to_json(sent))
-        return
-    _show(sent, action, purposes)
+    else:
+        _show(sent, action, purposes)
+    if not sent.sent:
+        raise NotAcknowledged("nothing was sent: no line of the list is an identifier of this key; check it and --key")
 
 
 def _show(sent: Sent, action: Action, purposes: frozenset[Purpose]) -> None:
-    shown = table("the list", "lines", numbers=1)
-    shown.add_row(Text("read"), Text(str(sent.tally.lines)))
-    shown.add_row(Text("usable"), Text(str(sent.tally.usable)))
-    for reason, count in sorted(sent.tally.invalid.items(), key=lambda item: item[0].value):
-        shown.add_row(Text(f"not usable: {reason.value}"), Text(str(count)))
-    shown.add_row(Text("different, and sent"), Text(str(sent.sent)))
+    tally = sent.tally
+    shown = table("the list", "lines", "first lines")
+    shown.columns[1].justify = "right"
+    shown.add_row("read", f"{tally.lines:,}")
+    shown.add_row("usable", f"{tally.usable:,}")
+    for reason, count in sorted(tally.invalid.items(), key=lambda item: item[0].value):
+        more = ", …" if count > len(tally.first[reason]) else ""
+        shown.add_row(Text(reason.sentence), f"{count:,}", ", ".join(map(str, tally.first[reason])) + more)
+    shown.add_row("different, and sent", f"{sent.sent:,}")
     console().print(shown)
     if sent.earlier:
         say(f"{sent.earlier} batches of an earlier run, which had no answer, were sent first.")
     if not sent.sent:
-        say("Nothing was sent: no line is an identifier of this key. Check --key, and the list.")
         return
     say(_MEANING[action].format(purposes=", ".join(sorted(purpose.value for purpose in purposes))))
     if action is Action.ERASE:

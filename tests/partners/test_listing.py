@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partners.identifiers import DateOrder, EmailProfile, Invalid, Rules, canonical
-from partners.listing import Tally, read_list
+from partners.listing import SHOWN_LINES, Tally, read_list
 from partners.reading import BadFile
 
 RULES = Rules(EmailProfile.UID2, "FR", DateOrder.DMY)
@@ -29,6 +29,9 @@ def test_each_line_is_one_identifier(lines: list[str]) -> None:
     assert texts == [each for each in found if not isinstance(each, Invalid)]
     assert (tally.lines, tally.usable) == (len(filled), len(texts))
     assert tally.invalid.total() == tally.lines - tally.usable
+    for reason, first in tally.first.items():
+        every = [n for n, line in enumerate(lines, 1) if canonical("email", (line,), RULES) is reason and line.strip()]
+        assert first == every[:SHOWN_LINES]
 
 
 def test_persons_have_columns() -> None:

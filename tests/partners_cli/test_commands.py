@@ -77,9 +77,10 @@ def test_the_whole_way_from_keys_to_a_proven_report(joined_terminal: Terminal) -
     explained = run.done("tasty", "explain", "drive-2026")
     assert "a figure shows only for at least 100 people" in explained
     assert "waiting for tasty" in explained
-    checked = run.done("tasty", "explain", "drive-2026", "--check", "pair")
-    assert "not met: minimum_audience" in checked
-    assert "tighten" in checked
+    checked = run("tasty", "explain", "drive-2026", "--check", "pair")
+    assert (checked.exit_code, checked.stderr) == (1, "")
+    assert "not met: minimum_audience" in checked.stdout
+    assert "tighten" in checked.stdout
     assert json.loads(run.done("tasty", "explain", "drive-2026", "--check", "default", "--json"))["met"] is True
     assert "signed drive-2026-" in run.done("tasty", "agree", "drive-2026", answer="yes\n")
     assert "compare tasty" in failed(run("fresh", "secret", "make", "drive-2026"))

@@ -43,7 +43,8 @@ def test_a_preset_meets_itself_and_every_term_is_required(name: str) -> None:
     assert found
     assert not any(each.looser for each in found)
     assert presets.to_json(preset, found)["met"] is True
-    assert {term for each in preset.requirements for term in each.terms} <= set(asdict(Terms()))
+    stated = {term for term, value in asdict(preset.terms).items() if value is not None}
+    assert {term for each in preset.requirements for term in each.terms} == stated, "met is to mean the whole preset"
 
 
 def test_a_file_may_tighten_a_preset() -> None:
@@ -78,9 +79,15 @@ def test_a_preset_that_there_is_not(name: Any) -> None:
 def test_a_check_names_what_is_looser() -> None:
     found = presets.check(agreed(minimum_audience=1000), presets.load("pair"))
     met = [not each.looser for each in found]
-    assert met == [True, False, False]
+    assert met == [True, False, False, True]
     assert found[1].looser == ("figures", "kinds")
     assert "partners" in (found[2].requirement.remains or "")
+
+
+def test_pair_in_threshold_mode_is_not_the_preset() -> None:
+    strict = replace(agreed(mode="threshold", minimum_size=1), floor=replace(presets.load("pair").terms, mode=None))
+    found = presets.check(strict, presets.load("pair"))
+    assert [each.looser for each in found] == [(), (), (), ("mode",)]
 
 
 def test_one_partners_own_terms_can_meet_a_preset() -> None:

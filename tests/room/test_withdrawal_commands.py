@@ -36,7 +36,7 @@ def test_a_list_from_a_file(exact: Collaboration, tmp_path: Path) -> None:
     result = run(exact, "withdraw", exact.id, str(listed), "--key", "email")
     assert result.exit_code == 0, result.output
     words = " ".join(result.stdout.split())
-    for said in ("read 12", "usable 10", "not usable: not_an_address 1", "not usable: role_mailbox 1", "sent 10"):
+    for said in ("read 12", "usable 10", "is not an e-mail address. 1 12", "that several people share. 1 11", "sent 10"):
         assert said in words, said
     assert "not counted for: activation, insights, measurement, modelling." in words
     assert "cleanroom-partner consents 2026-03-14" in words
@@ -86,8 +86,11 @@ def test_erase_waits_for_the_room(exact: Collaboration, monkeypatch: pytest.Monk
 
 
 def test_a_list_without_an_identifier_sends_nothing(exact: Collaboration) -> None:
-    result = run(exact, "withdraw", exact.id, "-", "--key", "email", answer="name\nAda\n")
-    assert (result.exit_code, "Nothing was sent" in result.stdout) == (0, True)
+    result = run(exact, "withdraw", exact.id, "-", "--key", "email", answer="name\n\nAda\n")
+    assert (result.exit_code, "nothing was sent" in result.stderr) == (1, True)
+    assert "1, 3" in result.stdout, "the lines to look at"
+    result = run(exact, "withdraw", exact.id, "-", "--key", "email", "--json", answer="name\n")
+    assert (result.exit_code, json.loads(result.stdout)["sent"]) == (1, 0)
     assert exact.stage.rows("select count(*) from batches") == [(0,)]
 
 
