@@ -2,17 +2,19 @@
 
 Rules:
 * A row of the customer file without consent is looked up, by its tokens, in the audience file that stood in the same
-  folder. Only tokens that were in that file, and are not in the new one, become withdrawals: nobody whom the room never
-  had is told to it.
-* The file is read once more for this, and only where there was an earlier audience file under the same secret. Memory:
-  16 bytes for each token of that file.
+  folder, under the secret of that file. Only identifiers that were in that file, and are not in the new one, become
+  withdrawals: nobody whom the room never had is told to it.
+* The file is read once more for this, and only where there was an earlier audience file whose secret is still here.
+  Memory: 16 bytes for each token of that file.
 * The batches lie beside the manifest until they were sent, with the canonical texts that they were made of, so that
   they can be made again under another secret. A later `prepare` takes those that wait over.
 """
 
+import hmac
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from partners import files, withdrawal
+from partners import files, protocol, withdrawal
 from partners.audience import audience_file, manifest_file, token_column
 from partners.fields import OddAnswer
 from partners.hashing import tokens
@@ -47,8 +49,16 @@ def withdrawals_file(folder: Path, audience: str) -> Path:
     return folder / f"{audience}.withdrawals.json"
 
 
-def standing(folder: Path, draft: Manifest) -> dict[str, Tokens]:
-    """The tokens of the audience file in the folder, by match key, sorted; none where it was made with another secret.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """One match key of the earlier audience file: its tokens, sorted, and the key that they were made with."""
+
+    token_key: bytes = field(repr=False)
+    tokens: Tokens = field(repr=False)
+
+
+def standing(folder: Path, draft: Manifest, secrets: Mapping[int, bytes]) -> dict[str, Earlier]:
+    """What the audience file in the folder has, by match key; nothing where its secret, by epoch, is not here.
 
     To be called before the file is replaced.
     """
@@ -57,20 +67,23 @@ def standing(folder: Path, draft: Manifest) -> dict[str, Tokens]:
         earlier = read_manifest(beside).manifest
     except (OSError, BadManifest):
         return {}
-    same = (earlier.collaboration, earlier.epoch, earlier.key_check) == (
-        draft.collaboration,
-        draft.epoch,
-        draft.key_check,
-    )
-    if not same or not path.is_file():
+    of, epoch = earlier.collaboration, earlier.epoch
+    secret = secrets.get(epoch)
+    if of != draft.collaboration or secret is None or not path.is_file():
         return {}
-    return {key: np.sort(_read(path, key)) for key in earlier.keys if key in draft.keys}
+    if not hmac.compare_digest(earlier.key_check, protocol.key_check(secret, of, epoch)):
+        return {}
+    return {
+        key: Earlier(protocol.token_key(secret, of, epoch, key), np.sort(_read(path, key)))
+        for key in earlier.keys
+        if key in draft.keys
+    }
 
 
 def lost(
-    mapping: Map, plan: Plan, earlier: dict[str, Tokens], written: Path, waiting: dict[str, Texts], progress: Progress
+    mapping: Map, plan: Plan, earlier: dict[str, Earlier], written: Path, waiting: dict[str, Texts], progress: Progress
 ) -> dict[str, Texts]:
-    """The texts of rows without consent whose tokens stood in the earlier file, or wait, and are not in the new one."""
+    """The texts of rows without consent that stood in the earlier file, or wait, and are not in the new one."""
     found = {key.key: dict(waiting.get(key.key, {})) for key in plan.keys}
     names, identifiers = mapping.columns(), frozenset(column for key in mapping.keys for column in key.columns)
     for path in files_of(mapping.file):
@@ -79,16 +92,16 @@ def lost(
             if not len(without):
                 continue
             for key in plan.keys:
-                if key.key in earlier:
+                if before := earlier.get(key.key):
                     texts = _texts([chunk.array(column) for column in key.columns], without, key, plan)
-                    made = _tokens(texts, key)
-                    stood = np.flatnonzero(_within(made, earlier[key.key])).tolist()
-                    found[key.key].update((_bytes(made[place]), texts[place]) for place in stood)
+                    there = np.flatnonzero(_within(_tokens(texts, before.token_key), before.tokens)).tolist()
+                    stood = [texts[place] for place in there]
+                    found[key.key].update(zip(map(_bytes, _tokens(stood, key.token_key)), stood, strict=True))
     gone = {}
     for name, texts_of in found.items():
         tokens_of = sorted(texts_of)
-        there = _within(np.frombuffer(b"".join(tokens_of), _KIND), np.sort(_read(written, name)))
-        gone[name] = {token: texts_of[token] for token, stays in zip(tokens_of, there, strict=True) if not stays}
+        stays = _within(np.frombuffer(b"".join(tokens_of), _KIND), np.sort(_read(written, name)))
+        gone[name] = {token: texts_of[token] for token, kept in zip(tokens_of, stays, strict=True) if not kept}
     return {name: each for name, each in gone.items() if each}
 
 
@@ -139,7 +152,7 @@ def waiting(folder: Path, draft: Manifest, plan: Plan) -> dict[str, Texts]:
     for each in read_batches(folder, draft.audience):
         for key in plan.keys:
             if (each.signed.batch.collaboration, each.signed.batch.match_key) == (draft.collaboration, key.key):
-                made = map(_bytes, _tokens(each.texts, key))
+                made = map(_bytes, _tokens(each.texts, key.token_key))
                 found.setdefault(key.key, {}).update(zip(made, each.texts, strict=True))
     return found
 
@@ -181,8 +194,8 @@ def _texts(columns: list[pa.Array], rows: NDArray[np.int64], key: KeyPlan, plan:
     return found
 
 
-def _tokens(texts: Sequence[str], key: KeyPlan) -> Tokens:
-    made = tokens(key.token_key, [text.encode() for text in texts])
+def _tokens(texts: Sequence[str], token_key: bytes) -> Tokens:
+    made = tokens(token_key, [text.encode() for text in texts])
     return np.ascontiguousarray(made).view(_KIND).reshape(-1)
 
 

@@ -12,11 +12,12 @@ Rules:
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from partners import audience, files, lost, manifest, protocol
 from partners.audience import ROW_GROUP_ROWS
@@ -70,15 +71,16 @@ def prepare(
     out_dir: Path,
     *,
     former: Collection[bytes] = (),
+    former_secrets: Mapping[int, bytes] = MappingProxyType({}),
     now: datetime,
     previous: str | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Prepared:
     """Prepare one version of one audience in the existing folder `out_dir`.
 
-    `secret` is the collaboration's of this epoch, `former` the owner's signing keys that were rotated away, `previous`
-    the id of the version that this one follows, `now` an aware time, by whose UTC day consent is judged. Raises
-    `NotAgreed`, `BadFile`, and OSError while writing.
+    `secret` is the collaboration's of this epoch, `former_secrets` those of epochs before; `former` are the owner's
+    signing keys that were rotated away, `previous` the id of the version that this one follows, `now` an aware time, by
+    whose UTC day consent is judged. Raises `NotAgreed`, `BadFile`, and OSError while writing.
     """
     now = now.astimezone(UTC)
     agreed = _agreed(mapping, agreement, {identity.public.signing, *former})
@@ -111,7 +113,8 @@ def prepare(
             raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
         names = audience.audience_file, audience.quality_file, audience.manifest_file
         paths = tuple(name(out_dir, draft.audience) for name in names)
-        earlier, waiting = lost.standing(out_dir, draft), lost.waiting(out_dir, draft, plan)
+        earlier = lost.standing(out_dir, draft, {**former_secrets, epoch: secret})
+        waiting = lost.waiting(out_dir, draft, plan)
         with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
             _write(found, plan, draft, audience_path, partial(progress, WRITING))
             signed = _signed(audience_path, replace(draft, rows=found.rows), identity)

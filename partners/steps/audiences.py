@@ -62,10 +62,18 @@ def prepare(
     if secret is None:
         raise NotAgreed("there is no secret yet; run `cleanroom-partner secret accept`, or `secret make` if nobody did")
     out.mkdir(parents=True, exist_ok=True)
-    former = [each.signing for each in home.former()]
-    identity = home.identity()
+    before = [home.secret(agreement.id, each) for each in range(1, epoch)]
     made = prepare_file(
-        mapping, agreement, epoch, secret.value, identity, out, former=former, now=now, progress=progress
+        mapping,
+        agreement,
+        epoch,
+        secret.value,
+        home.identity(),
+        out,
+        former=[each.signing for each in home.former()],
+        former_secrets={each.epoch: each.value for each in before if each},
+        now=now,
+        progress=progress,
     )
     return replace(made, suppressed=listed(made.audience_path, home.suppressions(agreement.id), made.manifest.manifest))
 

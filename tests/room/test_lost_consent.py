@@ -145,26 +145,27 @@ def test_lost_consent_outlives_a_rotation(exact: Collaboration, tmp_path: Path) 
     rotate(exact, "tasty")
     accept(exact, "fresh")
     exact.stage.publish(exact.id, READERS, people(range(400)))
-    third = prepare(exact, tmp_path / "out", without(everybody, range(10), **LOST))
-    assert third.withdrawals == 2 * 4, "those who waited, under the new secret"
+    third = prepare(exact, tmp_path / "out", without(everybody, range(13), **LOST))
+    assert third.withdrawals == 2 * 7, "those who waited and those who left since, under the new secret"
     upload(exact, third)
     work(exact.stage)
     assert epoch(exact) == 2
     stale = prepare(exact, tmp_path / "stale", everybody)
-    assert stale.suppressed == 10
+    assert stale.suppressed == 13
     upload(exact, stale)
-    assert matched(exact.stage, exact.id) == 40
+    assert matched(exact.stage, exact.id) == 37
 
 
-def test_another_secret_knows_nobody(exact: Collaboration, tmp_path: Path) -> None:
+def test_a_file_whose_secret_is_not_here_tells_nothing(exact: Collaboration, tmp_path: Path) -> None:
     made = prepare(exact, tmp_path / "out", people(range(50)))
-    draft = made.manifest.manifest
-    assert {key: len(each) for key, each in lost.standing(tmp_path / "out", draft).items()} == {
-        "email": 50,
-        "id.card": 50,
-    }
-    assert lost.standing(tmp_path / "out", replace(draft, key_check="0" * 32)) == {}
-    assert lost.standing(tmp_path / "nowhere", draft) == {}
+    draft, home = made.manifest.manifest, exact.stage.players["fresh"].home
+    secret = home.secret(exact.id, 1)
+    assert secret is not None
+    found = lost.standing(tmp_path / "out", draft, {1: secret.value})
+    assert {key: len(each.tokens) for key, each in found.items()} == {"email": 50, "id.card": 50}
+    for others in ({}, {2: secret.value}, {1: bytes(32)}):
+        assert lost.standing(tmp_path / "out", draft, others) == {}
+    assert lost.standing(tmp_path / "nowhere", draft, {1: secret.value}) == {}
 
 
 def test_an_upload_that_is_cut_off_sends_each_batch_once(
