@@ -22,6 +22,7 @@ from cleanroom.api import (
     openapi,
     problems,
     public,
+    replacements,
     reports,
     uploads,
     withdrawals,
@@ -69,7 +70,18 @@ def create_app(room: Room | None = None) -> Flask:
     logs.attach(app)
     context.bind(app, room or open_room(read()))
     api = _Api(app)
-    for module in (public, collaborations, changes, uploads, audiences, withdrawals, reports, ledger, keys):
+    for module in (
+        public,
+        collaborations,
+        changes,
+        uploads,
+        audiences,
+        withdrawals,
+        reports,
+        ledger,
+        keys,
+        replacements,
+    ):
         api.register_blueprint(module.blueprint)
     openapi.register(app, api)
     app.register_blueprint(pages.blueprint)

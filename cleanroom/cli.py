@@ -72,6 +72,36 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
     click.echo(f"Send it to {name} with the address. There: cleanroom-partner join {room.settings.url} CODE", err=True)
 
 
+@cli.command()
+@click.argument("name")
+@DATA
+@KEYS
+def readmit(name: str, data: Path | None, keys: Path | None) -> None:
+    """Prints a one-time code with which the partner NAME, which lost its keys, asks for new ones, within seven days.
+
+    Ask the partner on a channel you know first; end keys that were stolen with `revoke-key`. The new keys come in
+    place once every partner of an open collaboration with NAME has compared them and consented.
+
+    Example: cleanroom readmit fresh --data /srv/room
+    """
+    from cleanroom import setup
+    from cleanroom.audit.events import EventKind
+    from cleanroom.catalog import partners, replacements
+
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog:
+        if not partners.joined(catalog, name):
+            raise click.ClickException("no partner of this name has joined; see `cleanroom status`, or `invite` it")
+        code = partners.invite(catalog, name, room.now)
+        asked = replacements.sharing(catalog, name)
+        with catalog.transaction() as connection:
+            room.record(connection, EventKind.PARTNER_READMIT, None, None, {"partner": name})
+    room.publish()
+    click.echo(code)
+    click.echo(f"There, in a new folder: keygen, cleanroom-partner join {room.settings.url} CODE", err=True)
+    click.echo(f"Whose consent it needs: {', '.join(asked) or 'nobody, so the code alone decides'}", err=True)
+
+
 @cli.command("revoke-key")
 @click.argument("name")
 @click.argument("key")
@@ -98,7 +128,7 @@ def revoke_key(name: str, key: str, data: Path | None, keys: Path | None) -> Non
     room.publish()
     click.echo(f"The key {key} of {name} counts no longer.")
     if left is None:
-        click.echo(f"{name} has no owner key left, and cannot come back under this name yet.", err=True)
+        click.echo(f"{name} has no owner key left. `cleanroom readmit {name}` lets it ask for new ones.", err=True)
 
 
 @cli.command()

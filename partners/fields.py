@@ -55,6 +55,14 @@ def identifier(value: Mapping[str, Any], name: str) -> str:
     return found
 
 
+def identifiers(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of such names."""
+    found = items(value, name)
+    if not all(isinstance(each, str) and NAME.fullmatch(each) for each in found):
+        raise OddAnswer(name)
+    return tuple(found)
+
+
 def integer(value: Mapping[str, Any], name: str) -> int:
     found = value.get(name)
     if type(found) is not int:

@@ -3,7 +3,7 @@
     identity.json       the private keys                    terms.toml   own terms, optional, written by hand
     room.json           the room, pinned at `join`          checkpoint   the largest one that the room showed
     confirmed.json      keys compared with other partners   grants.json  the last grant, and one without an answer
-    former.json         own public keys that were rotated   identity-next.json  keys of a rotation without an answer
+    former.json         own public keys that went           identity-next.json  keys of a rotation without an answer
     collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json,
                         amendment-HASH.json (signed, not in force yet), tightened.json (own terms, tightened alone),
                         withdrawals/ (see `suppression.py`)
@@ -18,7 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -184,6 +184,13 @@ class Home:
             return _all_keys(self._read("former.json", {}), "keys")
         except OddAnswer:
             raise _damaged("former.json") from None
+
+    def came_back(self, gone: tuple[PublicKeys, ...]) -> None:
+        """From now on the keys of this folder are in the place of `gone`, which were lost."""
+        known = self.former()
+        kept = (*known, *(each for each in gone if each not in known))
+        self._write("former.json", {"keys": [_written(each) for each in kept]})
+        self.save_room(replace(self.room(), role=Role.OWNER))
 
     def protected(self) -> bool:
         """Whether the keys have a passphrase. Raises `keys.BadKeyFile`."""

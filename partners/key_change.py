@@ -35,6 +35,7 @@ class Role(StrEnum):
     OWNER = "owner"
     MARKETER = "marketer"  # reads agreements, asks, reads reports and the ledger; decides nothing
     AUDITOR = "auditor"  # reads what the room publishes; nothing of a collaboration yet
+    WAITING = "waiting"  # an owner key to be, once the other partners consent; see `replacement.py`
 
 
 class Action(StrEnum):
@@ -96,15 +97,16 @@ class KeyChange:
         try:
             action, role = Action(value["action"]), Role(value["role"])
         except ValueError:
-            raise BadKeyChange("action is add, rotate or revoke; role is owner, marketer or auditor") from None
+            raise BadKeyChange("action is add, rotate or revoke; role is owner, marketer, auditor or waiting") from None
         sealing = None if value["sealing_key"] is None else _key(value["sealing_key"])
         previous = None if value["previous"] is None else _previous(value["previous"])
         change = cls(value["partner"], action, serial, created, role, _key(value["signing_key"]), sealing, previous)
-        if (sealing is None) == (role is Role.OWNER):
+        if (sealing is None) == (role in (Role.OWNER, Role.WAITING)):
             raise BadKeyChange("an owner key has a sealing key, and no other key has one")
         if (previous is None) == (action is Action.ROTATE):
             raise BadKeyChange("a rotation names the previous keys, and nothing else does")
-        if (action is Action.ADD and role is Role.OWNER) or (action is Action.ROTATE and role is not Role.OWNER):
+        comes = {Action.ADD: (Role.MARKETER, Role.AUDITOR), Action.ROTATE: (Role.OWNER,)}
+        if action in comes and role not in comes[action]:
             raise BadKeyChange("an owner key comes by rotation, and every other key by being added")
         return change
 

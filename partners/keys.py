@@ -46,6 +46,7 @@ Label = Literal[
     "join/v1",
     "withdrawal/v1",
     "key/v1",
+    "replace/v1",
     "terms/v1",
     "leave/v1",
     "rotate/v1",

@@ -45,6 +45,7 @@ MAY: Mapping[Role, frozenset[str]] = {
         }
     ),
     Role.AUDITOR: frozenset({"keys.mine"}),
+    Role.WAITING: frozenset({"keys.mine", "collaborations.partner", "replacements.every"}),
 }
 """The routes of each role but `owner`, whose keys may use every route."""
 

@@ -13,7 +13,7 @@ from cleanroom.api.keys import rotations
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import changes, collaborations, partners, versions
+from cleanroom.catalog import changes, collaborations, partners, replacements, versions
 from cleanroom.catalog.changes import Amendment
 from cleanroom.catalog.collaborations import Collaboration
 from partners.envelopes import BadEnvelope, SignedEnvelope
@@ -146,15 +146,23 @@ def relay(body: dict[str, Any], identifier: str) -> dict[str, Any]:
         maker = collaborations.secret_maker(catalog(), found.id, envelope.epoch)
         if found.rotating and envelope.epoch == found.rotating.rotation.epoch:
             maker = (found.rotating.rotation.partner, found.rotating.rotation.key_check)
-        if maker not in (None, (me().name, envelope.key_check)):
+        same = maker is not None and maker[1] == envelope.key_check
+        again = same and _lost(found.id, envelope.epoch, envelope.recipient)
+        if not again and maker not in (None, (me().name, envelope.key_check)):
             fail(Problem.CONFLICT, "The secret of this epoch was made already; accept that one.")
-        if collaborations.relay(connection, signed.to_json(), room().stamp()):
+        if collaborations.relay(connection, signed.to_json(), room().stamp(), again=again):
             details = {"recipient": envelope.recipient, "epoch": envelope.epoch}
             room().record(connection, EventKind.SECRET_RELAY, found.id, key_id(me().signing_key), details)
         else:
             fail(Problem.CONFLICT, "This partner has its envelope for this epoch already.")
     room().publish()
     return signed.to_json()
+
+
+def _lost(identifier: str, epoch: int, recipient: str) -> bool:
+    """Whether a partner's keys were replaced since its envelope came: whoever has the secret may send it again."""
+    sent = collaborations.relayed(catalog(), identifier, epoch, recipient)
+    return sent is not None and replacements.replaced_since(catalog(), recipient, sent)
 
 
 @blueprint.get("/collaborations/<identifier>/envelopes")

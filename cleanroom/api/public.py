@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, send_from_directory
 
-from cleanroom import __version__
+from cleanroom import __version__, replacements
 from cleanroom.api import auth, schemas
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
@@ -16,6 +16,7 @@ from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners
 from cleanroom.catalog.partners import TOKEN_SECONDS
 from partners.keys import key_id, verify
+from partners.protocol import PublicKeys
 from policies import canonical, terms
 
 blueprint = Blueprint("public", __name__, url_prefix="/v1", description="Open to anybody")
@@ -49,19 +50,30 @@ def health() -> dict[str, str]:
 @blueprint.post("/join")
 @blueprint.arguments(schemas.JoinSchema)
 @blueprint.response(201, schemas.JoinedSchema)
-def join(body: dict[str, str]) -> dict[str, str]:
-    """Registers a partner's public keys, with the one-time code that the operator gave it."""
+def join(body: dict[str, str]) -> dict[str, Any]:
+    """Registers a partner's public keys, with the one-time code that the operator gave it.
+
+    New keys of a partner that joined before wait for the consent of those in `waiting`.
+    """
     signing, sealing = key(body["signing_key"]), key(body["sealing_key"])
     signed = canonical.dumps({name: body[name] for name in ("code", "sealing_key", "signing_key")})
     if not verify(signing, "join/v1", signed, signature(body["signature"])):
         fail(Problem.BAD_SIGNATURE)
     with catalog().transaction() as connection:
-        name = partners.accept(connection, body["code"], signing, sealing, room().now)
+        name = partners.redeem(connection, body["code"], room().now)
         if name is None:
             auth.guessed(Problem.BAD_CODE)
-        room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), {"partner": name})
+        asked: list[str] | None = []
+        if partners.joined(catalog(), name):
+            asked = replacements.begin(room(), catalog(), name, PublicKeys(signing, sealing))
+        elif partners.enter(connection, name, signing, sealing, room().now):
+            room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), {"partner": name})
+        else:
+            asked = None
+        if asked is None:
+            auth.guessed(Problem.BAD_CODE)
     room().publish()
-    return {"partner": name}
+    return {"partner": name, "waiting": asked}
 
 
 @blueprint.post("/token")

@@ -46,6 +46,9 @@ class JoinSchema(Schema):
 
 class JoinedSchema(Schema):
     partner = fields.String(required=True)
+    waiting = fields.List(
+        fields.String(), required=True, metadata={"description": "whose consent new keys of a known partner need"}
+    )
 
 
 class TokenRequestSchema(Schema):
@@ -69,7 +72,7 @@ class PartnerSchema(Schema):
 
 class KeySchema(Schema):
     id = fields.String(required=True)
-    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor"]))
+    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor", "waiting"]))
     signing_key = fields.String(required=True)
     sealing_key = fields.String(required=True, allow_none=True)
     counts = fields.Boolean(required=True, metadata={"description": "whether it can be used now"})
@@ -79,7 +82,7 @@ class KeySchema(Schema):
 class KeysSchema(Schema):
     partner = fields.String(required=True)
     key = fields.String(required=True, metadata={"description": "id of the key that asks"})
-    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor"]))
+    role = fields.String(required=True, validate=validate.OneOf(["owner", "marketer", "auditor", "waiting"]))
     serial = fields.Integer(required=True, metadata={"description": "number of the last signed change"})
     keys = fields.List(fields.Nested(KeySchema), required=True)
     rotations = fields.List(fields.Dict(keys=fields.String()), required=True)
@@ -89,6 +92,19 @@ class KeyChangeSchema(Schema):
     change = _object()
     signature = _base64(64)
     proof = fields.String(required=True, allow_none=True, validate=validate.Length(max=88))
+
+
+class ReplacementSchema(Schema):
+    replacement = fields.Dict(keys=fields.String(), required=True, metadata={"description": "what is signed"})
+    key = fields.String(required=True, metadata={"description": "id of the new signing key"})
+    consents = fields.List(fields.Nested(lambda: SignedBySchema()), required=True)
+    waiting = fields.List(fields.String(), required=True, metadata={"description": "who has not consented yet"})
+    made = fields.String(required=True, allow_none=True, metadata={"description": "when the keys came in place"})
+    rotations = fields.List(fields.Dict(keys=fields.String()), required=True)
+
+
+class ReplacementsSchema(Schema):
+    replacements = fields.List(fields.Nested(ReplacementSchema), required=True)
 
 
 class ProposalSchema(Schema):

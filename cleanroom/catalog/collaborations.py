@@ -136,12 +136,22 @@ def of_partner(catalog: Catalog, partner: str) -> list[Collaboration]:
     return [_read(catalog, row) for row in rows]
 
 
-def relay(connection: sqlite3.Connection, document: dict[str, Any], created: str) -> bool:
-    """Stores an envelope within a transaction. False when the recipient has one for this epoch already."""
+_INSERT = "insert into envelopes values (?, ?, ?, ?, ?, ?, ?)"
+_REPLACE = (
+    f"{_INSERT} on conflict do update"
+    " set sender = excluded.sender, document = excluded.document, created = excluded.created"
+)
+
+
+def relay(connection: sqlite3.Connection, document: dict[str, Any], created: str, *, again: bool = False) -> bool:
+    """Stores an envelope within a transaction. False when the recipient has one for this epoch already.
+
+    `again`: in the place of that one, which nobody can open any more.
+    """
     envelope = document["envelope"]
     try:
         connection.execute(
-            "insert into envelopes values (?, ?, ?, ?, ?, ?, ?)",
+            _REPLACE if again else _INSERT,
             (
                 envelope["collaboration"],
                 envelope["epoch"],
@@ -165,6 +175,18 @@ def envelopes(catalog: Catalog, collaboration: str, recipient: str) -> list[dict
         recipient,
     )
     return [json.loads(row["document"]) for row in rows]
+
+
+def relayed(catalog: Catalog, collaboration: str, epoch: int, recipient: str) -> str | None:
+    """When a party got the secret of an epoch, RFC 3339: its envelope, or the first of those that it made itself."""
+    row = catalog.one(
+        "select created from envelopes where collaboration = ?1 and epoch = ?2 and ?3 in (recipient, sender)"
+        " order by recipient = ?3 desc, created limit 1",
+        collaboration,
+        epoch,
+        recipient,
+    )
+    return str(row["created"]) if row else None
 
 
 def secret_maker(catalog: Catalog, collaboration: str, epoch: int) -> tuple[str, str] | None:

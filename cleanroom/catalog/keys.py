@@ -114,6 +114,15 @@ def end(connection: sqlite3.Connection, partner: str, identifier: str, when: int
     return ended.rowcount == 1
 
 
+def take_over(connection: sqlite3.Connection, partner: str, identifier: str, now: int) -> None:
+    """Makes a waiting key the partner's owner key within a transaction; every other key of the partner ends."""
+    connection.execute(
+        "update keys set ends = min(coalesce(ends, ?), ?) where partner = ? and id <> ?",
+        (now, now, partner, identifier),
+    )
+    connection.execute("update keys set role = 'owner' where partner = ? and id = ?", (partner, identifier))
+
+
 def last_serial(connection: sqlite3.Connection, partner: str) -> int:
     """The number of a partner's last change; 0 before the first."""
     (last,) = connection.execute(

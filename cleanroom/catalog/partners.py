@@ -26,22 +26,18 @@ def invite(catalog: Catalog, partner: str, now: int) -> str:
     return code
 
 
-def accept(connection: sqlite3.Connection, code: str, signing_key: bytes, sealing_key: bytes, now: int) -> str | None:
+def redeem(connection: sqlite3.Connection, code: str, now: int) -> str | None:
     """Uses up a code within a transaction: the partner's name, or None for a code that is not good (any more)."""
     row = connection.execute(
         "delete from invites where code_hash = ? and expires > ? returning partner", (_hash(code), now)
     ).fetchone()
-    if row is None:
-        return None
-    name = str(row["partner"])
-    try:
-        connection.execute(
-            "insert into partners (name, joined) values (?, datetime(?, 'unixepoch'))",
-            (name, now),
-        )
-    except sqlite3.IntegrityError:
-        return None
-    return name if keys.add(connection, name, Role.OWNER, signing_key, sealing_key, now) else None
+    return str(row["partner"]) if row else None
+
+
+def enter(connection: sqlite3.Connection, name: str, signing_key: bytes, sealing_key: bytes, now: int) -> bool:
+    """Adds a partner with its keys within a transaction. False where some partner has, or had, this key."""
+    connection.execute("insert into partners (name, joined) values (?, datetime(?, 'unixepoch'))", (name, now))
+    return keys.add(connection, name, Role.OWNER, signing_key, sealing_key, now)
 
 
 def joined(catalog: Catalog, name: str) -> bool:

@@ -24,6 +24,13 @@ def changes(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def replacements(db: Database) -> None:
+    """New keys of partners that lost theirs, and who consented to them."""
+    for statement in _statements(_REPLACEMENTS):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
     statement = ""
@@ -169,4 +176,17 @@ create table destroyed (
 ) strict;
 alter table reports add column agreement text;
 alter table reports add column explanation text;
+"""
+
+_REPLACEMENTS = """
+create table replacements (
+    key text primary key references keys(id), partner text not null references partners(name),
+    document text not null, created text not null, made text, leaf integer
+) strict;
+create index replacements_by_partner on replacements (partner);
+create table replacement_consents (
+    key text not null references replacements(key), partner text not null references partners(name),
+    signature blob, signed text,
+    primary key (key, partner)
+) strict;
 """

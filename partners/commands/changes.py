@@ -18,21 +18,28 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.command()
 @click.argument("collab")
-@click.argument("agreement", type=_FILE)
+@click.argument("agreement", type=_FILE, required=False)
+@click.option("--keys", is_flag=True, help="Keep the text; write everybody's current keys into it.")
 @click.pass_obj
-def amend(setup: Setup, collab: str, agreement: Path) -> None:
+def amend(setup: Setup, collab: str, agreement: Path | None, keys: bool) -> None:
     """Propose another text of COLLAB's agreement, and sign it.
 
     AGREEMENT is the whole agreement as it shall be, as for `propose`. It is in force once everybody has signed.
 
     \b
-    Example:
+    Examples:
       cleanroom-partner amend drive-2026 agreement.toml
+      cleanroom-partner amend drive-2026 --keys
     """
-    content = read_toml(agreement)
+    if keys == (agreement is not None):
+        raise click.UsageError("Give AGREEMENT or --keys.", click.get_current_context())
+    content = read_toml(agreement) if agreement else None
     with setup.room() as (home, room):
         before = agreements.read(home, room, collab).in_force
-        amended = agreements.amend(home, room, collab, content)
+        if content is None:
+            amended = agreements.renew_keys(home, room, collab)
+        else:
+            amended = agreements.amend(home, room, collab, content)
     show_difference(difference(before, amended.agreement))
     say(f"proposed amendment {amended.agreement.number} of {amended.agreement.id}, signed by you")
     say(f"Next: {' and '.join(amended.missing)} run `cleanroom-partner agree {amended.agreement.id}`")

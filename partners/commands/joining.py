@@ -10,6 +10,7 @@ from partners.commands.terminal import (
     console,
     new_passphrase,
     say,
+    say_digits,
     say_json,
     table,
     without_asking,
@@ -17,8 +18,6 @@ from partners.commands.terminal import (
 from partners.keys import key_id
 from partners.steps import joining
 from partners.steps.status import status as read_status
-
-GROUPS_A_ROW = 4
 
 
 @click.command()
@@ -69,9 +68,18 @@ def join(setup: Setup, url: str, code: str) -> None:
     Example:
       cleanroom-partner join https://room.example 3vQk…
     """
-    pinned = joining.join(setup.home(), url, code, setup.transport)
-    say(f"joined {pinned.name} as {pinned.partner}")
+    pinned, asked = joining.join(setup.home(), url, code, setup.transport)
+    if asked:
+        say(f"these keys ask to be those of {pinned.partner} in {pinned.name}, and wait for {' and '.join(asked)}")
+    else:
+        say(f"joined {pinned.name} as {pinned.partner}")
     say(f"Its log key is pinned: {pinned.vkey}")
+    if asked:
+        say("Compare it with the one that the operator published, and keys with each of them:")
+        for name in asked:
+            say(f"  you `cleanroom-partner compare {name}`, {name} `cleanroom-partner key consent {pinned.partner}`")
+        say("Then: `cleanroom-partner key resume`")
+        return
     say("Compare it with the one that the operator published. Next: `cleanroom-partner status`")
 
 
@@ -90,9 +98,7 @@ def compare(setup: Setup, partner: str, yes: bool) -> None:
     """
     with setup.room() as (home, room):
         comparison = joining.compare(home, room, partner)
-        groups = comparison.digits.split()
-        for start in range(0, len(groups), GROUPS_A_ROW):
-            say("  " + " ".join(groups[start : start + GROUPS_A_ROW]))
+        say_digits(comparison.digits)
         if comparison.confirmed:
             say(f"These keys of {partner} are confirmed already.")
             return

@@ -1,4 +1,4 @@
-"""key show, add, enter, list, rotate, revoke."""
+"""key show, add, enter, list, rotate, revoke, consent, resume."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,14 @@ from partners.commands.terminal import (
     console,
     new_passphrase,
     say,
+    say_digits,
     say_json,
     table,
     without_asking,
 )
 from partners.key_change import Role
 from partners.keys import key_id
-from partners.steps import keys
+from partners.steps import keys, replacing
 
 
 @click.group()
@@ -143,6 +144,50 @@ def revoke(setup: Setup, identifier: str, yes: bool) -> None:
         confirm("A key that ended never comes back. Revoke?", yes)
         ended = keys.revoke(home, room, identifier, datetime.now(UTC))
     say(f"the key {ended} counts no longer")
+
+
+@key.command("consent")
+@click.argument("partner")
+@without_asking
+@click.pass_obj
+def consent(setup: Setup, partner: str, yes: bool) -> None:
+    """Consent to new keys of PARTNER, which lost its own, after comparing them with it.
+
+    Shows 60 digits; PARTNER sees the same with `compare`. From then on your client knows PARTNER by the new keys.
+
+    \b
+    Example:
+      cleanroom-partner key consent tasty
+    """
+    with setup.room() as (home, room):
+        wished = replacing.wish(home, room, partner)
+        say_digits(wished.digits)
+        say(
+            f"{partner} says that it lost its keys. Call a person of {partner} whom you know, on a number that you had"
+            " before, and read all 60 digits to each other: whoever has the new keys is that partner from then on."
+        )
+        confirm(f"Does {partner} see the same 60 digits?", yes)
+        asked = replacing.consent(home, room, wished)
+    say(f"consented to the new keys of {partner}")
+    if asked.made:
+        say(f"They are in place. Next: {partner} runs `cleanroom-partner key resume`")
+
+
+@key.command()
+@click.pass_obj
+def resume(setup: Setup) -> None:
+    """Take up the work with new keys in the place of lost ones, once every partner has consented.
+
+    \b
+    Example:
+      cleanroom-partner key resume
+    """
+    with setup.room() as (home, room):
+        back = replacing.resume(home, room)
+        me = home.room().partner
+    say(f"these keys are those of {me} now; every other key of {me} has ended")
+    for each in back.collaborations:
+        say(f"Next, for {each}: `amend {each} --keys`; all agree; then somebody runs `secret send {each} {me}`")
 
 
 def _moment(seconds: int | None) -> str | None:

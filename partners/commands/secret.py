@@ -1,4 +1,4 @@
-"""secret make, secret accept, secret rotate."""
+"""secret make, accept, send, rotate."""
 
 from datetime import UTC, datetime
 
@@ -49,6 +49,23 @@ def accept(setup: Setup, collab: str | None) -> None:
     for each in accepted:
         say(f"accepted the secret of {each.collaboration}, epoch {each.epoch}, made by {each.maker}")
     say("Next: `cleanroom-partner prepare MAP.toml`" if accepted else "no new secret is waiting for you")
+
+
+@secret.command()
+@click.argument("collab")
+@click.argument("partner")
+@click.pass_obj
+def send(setup: Setup, collab: str, partner: str) -> None:
+    """Seal the secret of COLLAB again, for PARTNER, which lost its keys and has new ones.
+
+    \b
+    Example:
+      cleanroom-partner secret send drive-2026 tasty
+    """
+    with setup.room() as (home, room):
+        sent = secrets.send(home, room, collab, partner)
+    say(f"sent the secret of {sent.collaboration}, epoch {sent.epoch}, to {partner}")
+    say(f"Next: {partner} runs `cleanroom-partner secret accept`")
 
 
 @secret.command()

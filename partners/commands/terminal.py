@@ -76,6 +76,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 without_asking = click.option("--yes", is_flag=True, help="Answer yes; for scripts.")
 
 
+GROUPS_A_ROW = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What every command is given: where the partner's folder is; tests hand in another transport."""
@@ -159,6 +162,13 @@ def table(*heads: str, numbers: int = 0) -> Table:
 def say(text: str) -> None:
     """One line, or several, to stdout."""
     click.echo(text)
+
+
+def say_digits(digits: str) -> None:
+    """The 60 digits of a comparison, in rows."""
+    groups = digits.split()
+    for start in range(0, len(groups), GROUPS_A_ROW):
+        say("  " + " ".join(groups[start : start + GROUPS_A_ROW]))
 
 
 def say_json(value: object) -> None:

@@ -15,6 +15,7 @@ from partners.fields import OddAnswer
 from partners.key_change import BadKeyChange, Role, SignedChange
 from partners.notices import Rotation, Tightening
 from partners.receipts import Receipt, ReceiptError
+from partners.replacement import BadReplacement, Replacement
 from partners.transparency.encoding import decode_base64
 from partners.transparency.entry import NONCE_BYTES
 from partners.transparency.note import NoteError, VerifierKey
@@ -69,6 +70,29 @@ class OwnKeys:
     role: Role
     serial: int
     keys: tuple[OwnKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The name that the operator gave this partner; whose consent its keys still wait for, where it had others."""
+
+    partner: str
+    waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """New keys of a partner that lost its own. `consents`: partner → signature; who asks about others sees its own.
+
+    `missing`: who has not consented yet. `made`: whether they are in place. `rotations` led to the keys that go. All of
+    it is unverified.
+    """
+
+    replacement: Replacement
+    consents: tuple[tuple[str, bytes], ...]
+    missing: tuple[str, ...]
+    made: bool
+    rotations: tuple[SignedChange, ...]
 
 
 class CollaborationState(Enum):
@@ -214,11 +238,29 @@ def room_facts(value: object) -> RoomFacts:
     )
 
 
+def joined(value: object) -> Joined:
+    found = fields.table(value, "join")
+    return Joined(fields.identifier(found, "partner"), fields.identifiers(found, "waiting"))
+
+
+def asked(value: object) -> Asked:
+    found = fields.table(value, "replacement")
+    try:
+        replacement = Replacement.from_json(found.get("replacement"))
+    except BadReplacement:
+        raise OddAnswer("replacement") from None
+    consents = [fields.table(item, "consents") for item in fields.items(found, "consents")]
+    return Asked(
+        replacement,
+        tuple((fields.identifier(item, "partner"), fields.signature(item)) for item in consents),
+        fields.identifiers(found, "waiting"),
+        fields.optional_text(found, "made") is not None,
+        rotations(found),
+    )
+
+
 def collaboration(value: object) -> Collaboration:
     found = fields.table(value, "collaboration")
-    left = fields.items(found, "left")
-    if not all(isinstance(name, str) for name in left):
-        raise OddAnswer("left")
     return Collaboration(
         fields.identifier(found, "id"),
         fields.identifier(found, "name"),
@@ -230,7 +272,7 @@ def collaboration(value: object) -> Collaboration:
         fields.optional_text(found, "key_check"),
         _amendment(found.get("amendment")),
         tuple(_tightened(item) for item in fields.items(found, "tightened")),
-        tuple(left),
+        fields.identifiers(found, "left"),
         _rotating(found.get("rotation")),
     )
 

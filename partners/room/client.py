@@ -23,7 +23,18 @@ from partners.protocol import PublicKeys
 from partners.receipts import Receipt
 from partners.reports import Report
 from partners.room import answers, upload
-from partners.room.answers import Acknowledged, Collaboration, Consents, Ledger, OwnKeys, Quote, RoomFacts, Version
+from partners.room.answers import (
+    Acknowledged,
+    Asked,
+    Collaboration,
+    Consents,
+    Joined,
+    Ledger,
+    OwnKeys,
+    Quote,
+    RoomFacts,
+    Version,
+)
 from partners.room.connection import Connection
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
@@ -69,8 +80,8 @@ class Room:
         """What the room says of itself; anybody may ask."""
         return answers.room_facts(self._connection.get("/v1/room", signed_in=False))
 
-    def join(self, code: str, identity: Identity) -> str:
-        """Registers the public keys under a one-time code; the name that the operator gave this partner."""
+    def join(self, code: str, identity: Identity) -> Joined:
+        """Registers the public keys under a one-time code."""
         claim = {
             "code": code,
             "signing_key": encode_base64(identity.public.signing),
@@ -78,9 +89,17 @@ class Room:
         }
         signature = identity.sign("join/v1", canonical.dumps(claim))
         body = {**claim, "signature": encode_base64(signature)}
-        return fields.identifier(
-            fields.table(self._connection.post("/v1/join", body, signed_in=False), "join"), "partner"
-        )
+        return answers.joined(self._connection.post("/v1/join", body, signed_in=False))
+
+    def replacements(self) -> tuple[Asked, ...]:
+        """New keys of this partner that wait or are in place, and those of others that wait for its consent."""
+        found = fields.table(self._connection.get("/v1/replacements"), "replacements")
+        return tuple(answers.asked(item) for item in fields.items(found, "replacements"))
+
+    def consent(self, key: str, signature: bytes) -> Asked:
+        """Consents to new keys of another partner, by the id of the new key."""
+        body = {"signature": encode_base64(signature)}
+        return answers.asked(self._connection.post(f"/v1/replacements/{_part(key)}/consents", body))
 
     def keys_of(self, partner: str) -> PublicKeys:
         """The public keys that the room has for a partner: to be compared before they are trusted."""

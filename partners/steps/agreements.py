@@ -7,7 +7,7 @@ with a higher number.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,17 +89,8 @@ def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:
 
 def _proposed(home: Home, room: Room, table: Mapping[str, Any], floor: Terms) -> Agreement:
     """The agreement of a parsed AGREEMENT.toml with the partners' keys, and this partner's own terms in it."""
-    pinned, identity, confirmed = home.room(), home.identity(), home.confirmed()
-
-    def keys_of(name: str) -> PublicKeys:
-        if name == pinned.partner:
-            return identity.public
-        found = room.keys_of(name)
-        if found != confirmed.get(name, found):
-            raise _other_keys(name)
-        return found
-
-    proposed = read_proposal(table, floor, keys_of)
+    pinned = home.room()
+    proposed = read_proposal(table, floor, _known_keys(home, room))
     if proposed.party(pinned.partner) is None:
         raise BadProposal(f"the agreement file names the partners, but not you; add a [[partner]] {pinned.partner}")
     own = home.terms()
@@ -114,8 +105,11 @@ def _proposed(home: Home, room: Room, table: Mapping[str, Any], floor: Terms) ->
     )
 
 
-def read(home: Home, room: Room, text: str) -> Standing:
-    """An agreement as the room relays it, checked. `text` is its id or its name. Raises `AgreementRefused`."""
+def read(home: Home, room: Room, text: str, *, came_back: bool = False) -> Standing:
+    """An agreement as the room relays it, checked. `text` is its id or its name. Raises `AgreementRefused`.
+
+    `came_back`: it may name keys that this partner lost, as one that was signed in this folder may.
+    """
     collaboration = find(room, text)
     document = room.agreement(collaboration.id)
     agreement = parsed(document)
@@ -124,11 +118,44 @@ def read(home: Home, room: Room, text: str) -> Standing:
     kept = home.agreement(agreement.id)
     if kept is not None and document not in (kept, *home.amendments(agreement.id)):
         raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
-    _check_keys(home, agreement, signed_here=kept is not None)
+    _check_keys(home, agreement, signed_here=came_back or kept is not None)
     standing = Standing(collaboration, agreement, document, _signed(collaboration.signatures, agreement, document))
     if kept is not None and not hmac.compare_digest(kept, document):
         _accept(home, standing, parsed(kept))
     _check_tightened(home, standing)
+    return standing
+
+
+def _known_keys(home: Home, room: Room) -> Callable[[str], PublicKeys]:
+    """The current keys of a partner by its name: one's own, or the room's where they are not other than compared."""
+    pinned, identity, confirmed = home.room(), home.identity(), home.confirmed()
+
+    def keys_of(name: str) -> PublicKeys:
+        if name == pinned.partner:
+            return identity.public
+        found = room.keys_of(name)
+        if found != confirmed.get(name, found):
+            raise _other_keys(name)
+        return found
+
+    return keys_of
+
+
+def take_over(home: Home, room: Room, text: str) -> Standing:
+    """Takes an agreement that everybody signed, this partner with keys that it lost, as signed in this folder.
+
+    Raises `AgreementRefused`; `NotConfirmed` where a party's keys were not compared.
+    """
+    standing = read(home, room, text, came_back=True)
+    agreement, me, confirmed = standing.agreement, home.room().partner, home.confirmed()
+    if standing.missing:
+        raise AgreementRefused("the room relays an agreement that is not signed by everybody; tell the operator")
+    for party in standing.others(me):
+        known = (confirmed.get(party.name), *home.former_of(party.name))
+        keys = PublicKeys(party.signing_key, party.sealing_key)
+        if party.name not in standing.collaboration.left and keys not in known:
+            raise _not_compared(party.name)
+    home.save_agreement(agreement.id, standing.document)
     return standing
 
 
@@ -209,6 +236,28 @@ def amend(home: Home, room: Room, text: str, table: Mapping[str, Any]) -> Standi
     proposed = _proposed(home, room, table, room.facts().floor)
     if proposed.name != before.name:
         raise BadProposal(f"an amendment keeps the name: write {before.name} in [collaboration], or propose a new one")
+    return _propose_amendment(home, room, before, proposed)
+
+
+def renew_keys(home: Home, room: Room, text: str) -> Standing:
+    """Proposes the agreement in force with everybody's current keys and nothing else; signs it.
+
+    Raises `AgreementRefused`, `NotConfirmed`, `BadProposal` where the keys that it names are the current ones.
+    """
+    standing = read(home, room, text)
+    known = _known_keys(home, room)
+    parties = []
+    for party in standing.in_force.parties:
+        if party.name not in standing.collaboration.left:
+            now = known(party.name)
+            parties.append(replace(party, signing_key=now.signing, sealing_key=now.sealing))
+    proposed = checked(replace(standing.in_force, parties=tuple(parties), floor=room.facts().floor))
+    if tuple(parties) == standing.agreement.parties:
+        raise BadProposal("the agreement names everybody's current keys already; there is nothing to amend")
+    return _propose_amendment(home, room, standing.agreement, proposed)
+
+
+def _propose_amendment(home: Home, room: Room, before: Agreement, proposed: Agreement) -> Standing:
     numbered = replace(proposed, id=before.id, number=before.number + 1, previous=before.sha256())
     document = numbered.canonical()
     home.save_amendment(before.id, document)
@@ -234,10 +283,7 @@ def check_confirmed(home: Home, party: Party) -> PublicKeys:
     if keys in home.former_of(party.name):
         raise NotConfirmed(f"{party.name} has rotated its keys since this agreement was signed; `amend` it first")
     if home.confirmed().get(party.name) != keys:
-        raise NotConfirmed(
-            f"the keys of {party.name} are not compared yet, so the room could have put in its own;"
-            f" run `cleanroom-partner compare {party.name}` first"
-        )
+        raise _not_compared(party.name)
     return keys
 
 
@@ -271,6 +317,13 @@ def _signed(signatures: tuple[tuple[str, bytes], ...], agreement: Agreement, doc
         if party is None or not verify(party.signing_key, "agreement/v1", document, signature):
             raise AgreementRefused(f"the room shows a signature of {name} that does not hold; tell {name}")
     return frozenset(name for name, _ in signatures)
+
+
+def _not_compared(name: str) -> NotConfirmed:
+    return NotConfirmed(
+        f"the keys of {name} are not compared yet, so the room could have put in its own;"
+        f" run `cleanroom-partner compare {name}` first"
+    )
 
 
 def _other_keys(name: str) -> NotConfirmed:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from partners.failure import Failure
 from partners.home import Home, PinnedRoom
+from partners.key_change import Role
 from partners.known_log import KnownLog
 from partners.protocol import PublicKeys, fingerprint
 from partners.room.client import Room
@@ -42,20 +43,24 @@ def open_room(home: Home, transport: Transport | None = None) -> Room:
     return Room(connection, KnownLog(pinned.vkey, home.checkpoint, newest))
 
 
-def join(home: Home, url: str, code: str, transport: Transport | None = None) -> PinnedRoom:
-    """Registers this partner's public keys under a one-time code, and pins the room's log key."""
+def join(home: Home, url: str, code: str, transport: Transport | None = None) -> tuple[PinnedRoom, tuple[str, ...]]:
+    """Registers this partner's public keys under a one-time code, and pins the room's log key.
+
+    New keys of a partner that lost its own wait for the consent of the partners in the second value.
+    """
     if home.has_room():
         raise AlreadyJoined("this folder has joined a room already; use another folder with --home")
     identity = home.identity()
     room = Room(Connection(url, transport=transport))
     try:
         facts = room.facts()
-        partner = room.join(code, identity)
+        joined = room.join(code, identity)
     finally:
         room.close()
-    pinned = PinnedRoom(room.url, facts.name, facts.vkey, facts.token_audience, partner)
+    role = Role.WAITING if joined.waiting else Role.OWNER
+    pinned = PinnedRoom(room.url, facts.name, facts.vkey, facts.token_audience, joined.partner, role)
     home.save_room(pinned)
-    return pinned
+    return pinned, joined.waiting
 
 
 def compare(home: Home, room: Room, partner: str) -> Comparison:

@@ -98,6 +98,18 @@ def _begun(home: Home, standing: Standing, rotating: Rotating) -> Secret:
     return secret
 
 
+def send(home: Home, room: Room, text: str, partner: str) -> Accepted:
+    """Seals the newest secret of this folder again, for a partner that lost its keys. Raises `SecretRefused`."""
+    standing = _signed_here(home, read(home, room, text))
+    identifier, me = standing.collaboration.id, home.room().partner
+    party = next((each for each in standing.others(me) if each.name == partner), None)
+    secret = home.secret(identifier, home.highest_epoch(identifier))
+    if party is None or secret is None:
+        raise SecretRefused("name another partner of the agreement, and take its secret yourself first")
+    _send_all(home, room, identifier, secret, {partner: check_confirmed(home, party)})
+    return Accepted(identifier, secret.epoch, secret.maker)
+
+
 def accept(home: Home, room: Room, text: str | None = None, now: datetime | None = None) -> tuple[Accepted, ...]:
     """Opens the newest secret of one collaboration, or of each that was signed here, where there is a new one.
 
@@ -128,7 +140,7 @@ def _accept_newest(home: Home, room: Room, standing: Standing, now: datetime) ->
     if sender is None:
         raise SecretRefused("the sealed secret comes from somebody outside the agreement; tell the operator")
     value = open_envelope(home.identity(), newest, check_confirmed(home, sender), me)
-    known = _known(standing, envelope.epoch)
+    known = _known(home, standing, envelope.epoch)
     if known is not None and not hmac.compare_digest(known, envelope.key_check):
         raise SecretRefused("the room compares audiences with another secret than the one it relays; tell the operator")
     secret = Secret(value, envelope.epoch, envelope.sender)
@@ -138,17 +150,16 @@ def _accept_newest(home: Home, room: Room, standing: Standing, now: datetime) ->
     return Accepted(identifier, envelope.epoch, envelope.sender)
 
 
-def _known(standing: Standing, epoch: int) -> str | None:
+def _known(home: Home, standing: Standing, epoch: int) -> str | None:
     """The key check that the room has for an epoch, in a rotation signed by who began it."""
     rotating = standing.collaboration.rotating
     if rotating is None or rotating.rotation.epoch != epoch:
         return standing.collaboration.key_check if epoch == standing.collaboration.epoch else None
     rotation = rotating.rotation
     party = standing.agreement.party(rotation.partner)
-    if (
-        party is None
-        or rotation.collaboration != standing.collaboration.id
-        or not notices.verify(party.signing_key, rotation, rotating.signature)
+    signers = [] if party is None else [party.signing_key, *(each.signing for each in home.former_of(party.name))]
+    if rotation.collaboration != standing.collaboration.id or not any(
+        notices.verify(signer, rotation, rotating.signature) for signer in signers
     ):
         raise SecretRefused("the room shows a new epoch that nobody signed; tell the operator")
     return rotation.key_check

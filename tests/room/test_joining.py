@@ -12,7 +12,7 @@ from partners.room.connection import RoomRefused
 from partners.steps import joining
 from partners.transparency.encoding import encode_base64
 from policies import canonical
-from tests.room.stage import URL, Stage
+from tests.room.stage import DRIVE, READERS, URL, Stage
 
 WEEK = 7 * 24 * 3600
 
@@ -42,7 +42,7 @@ def test_a_code_works_once(joined: Stage) -> None:
     code = joined.invite("salty")
     assert code not in str(joined.rows("select * from invites"))
     answer = join(joined, claim(code, keys.generate()))
-    assert (answer.status_code, answer.json()) == (201, {"partner": "salty"})
+    assert (answer.status_code, answer.json()) == (201, {"partner": "salty", "waiting": []})
     refused(join(joined, claim(code, keys.generate())), 403, "bad-code")
     assert joined.rows("select count(*) from invites") == [(0,)]
     event, details = joined.leaves()[-1]
@@ -63,11 +63,14 @@ def test_a_new_code_replaces_an_unused_one(joined: Stage) -> None:
     assert join(joined, claim(second, keys.generate())).status_code == 201
 
 
-def test_a_partner_that_joined_cannot_be_replaced(joined: Stage) -> None:
-    """An operator's second code does not put other keys in place of the first ones."""
+def test_the_code_alone_replaces_no_keys(joined: Stage) -> None:
+    """An operator's second code does not put other keys in place of the first ones: the others are asked."""
+    joined.agree(DRIVE, READERS)
     before = joined.rows("select * from partners order by name")
-    refused(join(joined, claim(joined.invite("fresh"), keys.generate())), 403, "bad-code")
+    answer = join(joined, claim(joined.invite("fresh"), keys.generate()))
+    assert answer.json() == {"partner": "fresh", "waiting": ["tasty"]}
     assert joined.rows("select * from partners order by name") == before
+    assert joined.sign_in(joined.assertion("fresh")).status_code == 200
 
 
 def test_keys_belong_to_one_partner(joined: Stage) -> None:

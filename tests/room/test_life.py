@@ -1,6 +1,6 @@
 """A collaboration's life with the commands, over HTTP, the room in processes of its own: from joining to leaving.
 
-Two amendments, terms tightened alone, one rotation, a partner who comes late, two who leave.
+Two amendments, terms tightened alone, keys lost and replaced, one rotation, a partner who comes late, two who leave.
 """
 
 import json
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cleanroom.cli import cli as operator
 from partners.cli import main
 from tests.room.served import Served, set_clock
-from tests.room.stage import Stage, people, write_customers
+from tests.room.stage import URL, Stage, people, write_customers
 
 SECONDS = 30.0
 AGREEMENT = """
@@ -90,6 +91,18 @@ class Life:
         answer: dict[str, Any] = json.loads(self.run(partner, "ask", self.file("request.toml", asked), "--json"))
         return answer
 
+    def lose_keys(self, partner: str, *others: str) -> None:
+        """The partner's folder is gone; it asks for new keys, and the others consent."""
+        home, data = self._folder / "partners" / partner, self.stage.room.settings
+        home.rename(home.with_name(f"{partner}-burned"))
+        arguments = ["readmit", partner, "--data", str(data.data), "--keys", str(data.keys)]
+        code = CliRunner().invoke(operator, arguments).stdout.strip()
+        self.run(partner, "keygen")
+        assert "wait for fresh and sunny" in self.run(partner, "join", URL, code)
+        for other in others:
+            self.run(partner, "compare", other, "--yes")
+            self.run(other, "key", "consent", partner, "--yes")
+
     def next(self, partner: str) -> str:
         (one,) = json.loads(self.run(partner, "status", "--json"))["collaborations"]
         return str(one["next"])
@@ -142,6 +155,17 @@ def test_from_joining_to_leaving(life: Life) -> None:
         run(name, "agree", "drive-2026", "--yes")
     assert "70 people (set by all together)" in life.ask("fresh", "fresh", "tasty")["explanation"]
 
+    # tasty's machine burns: new keys, with everybody's consent, and the same secret sealed again.
+    life.lose_keys("tasty", "fresh", "sunny")
+    assert "amend" in run("tasty", "key", "resume")
+    run("tasty", "amend", "drive-2026", "--keys")
+    for name in ("fresh", "sunny"):
+        run(name, "agree", "drive-2026", "--yes")
+    run("fresh", "secret", "send", "drive-2026", "tasty")
+    assert "made by fresh" in run("tasty", "secret", "accept")
+    life.publish("tasty")
+    assert life.ask("tasty", "fresh", "tasty")["status"] == "released"
+
     # A rotation; sunny comes late, and only under the new secret.
     run("fresh", "secret", "rotate", "drive-2026", "--days", "7")
     assert "secret accept" in life.next("tasty")
@@ -161,7 +185,7 @@ def test_from_joining_to_leaving(life: Life) -> None:
     assert (after["status"], after["free"]) == ("released", False)
 
     exported = life.stage.folder / "exported"
-    assert "1 collaborations, 3 agreements" in run("fresh", "export", str(exported))
+    assert "1 collaborations, 4 agreements" in run("fresh", "export", str(exported))
     folder = next((exported / "collaborations").iterdir())
     assert json.loads((folder / "reports" / f"{first['id']}.json").read_text())["figures"] == first["figures"]
     assert all(path.stat().st_mode & 0o077 == 0 for path in exported.rglob("*"))
@@ -180,8 +204,9 @@ def test_from_joining_to_leaving(life: Life) -> None:
     assert list(life.stage.room.settings.keys.glob("*.rekey")) == []
     events = [event for event, _ in life.stage.leaves()]
     for event, times in (
-        ("agreement:amend", 2),
-        ("agreement:open", 3),
+        ("agreement:amend", 3),
+        ("agreement:open", 4),
+        ("key:replace", 1),
         ("agreement:tighten", 1),
         ("secret:rotate", 1),
         ("epoch:move", 1),

@@ -29,6 +29,7 @@ from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, VISITS, Brand, Stage, people
 from tests.room.test_keys import colleague
 from tests.room.test_openapi import Checked
+from tests.room.test_replacements import ask_back
 from tests.room.withdrawing import last, send
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -115,6 +116,10 @@ MATRIX: dict[str, Entry] = {
     f"GET {COLLABORATION}/reports": reads("identifier"),
     "GET /v1/reports/<identifier>": reads("identifier"),
     "GET /v1/ledger": Entry(("200", "200", ROLE, "200", "200")),
+    "GET /v1/replacements": Entry(("200", ROLE, ROLE, "200", "200")),
+    "POST /v1/replacements/<key>/consents": Entry(
+        ("403 bad-signature", ROLE, ROLE, GONE, GONE), ("key",), {"signature": SIGNED}
+    ),
     "POST /v1/grants": decides("422 invalid", {"grant": {}, "signature": SIGNED}),
     "POST /v1/uploads": Entry(("201", ROLE, ROLE, "201", "201"), headers={**TUS, "Upload-Length": "9"}),
     "HEAD /v1/uploads/<identifier>": Entry(("200", "403", "403", "404", "404"), ("identifier",), headers=TUS),
@@ -182,6 +187,7 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
         stage.clock.forward(seconds=601)
         ada, eve = colleague(stage, "fresh", Role.MARKETER), colleague(stage, "fresh", Role.AUDITOR)
         gone = colleague_who_left(stage)
+        waiting = ask_back(stage, "tasty").identity
         tokens = {
             "anonymous": "",
             "expired": expired,
@@ -190,6 +196,7 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
             "marketer": sign_in(stage, ada.identity),
             "auditor": sign_in(stage, eve.identity),
             "party": stage.token("tasty"),
+            "waiting": sign_in(stage, waiting, "tasty"),
             "stranger": stage.token("sunny"),
         }
         values = {
@@ -202,13 +209,14 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
             "consents.day": day,
             "reports.identifier": report.id or "",
             "uploads.identifier": upload,
+            "replacements.key": key_id(waiting.public.signing),
         }
         work.clear()
         yield Scene(stage, tokens, values, work)
 
 
-def sign_in(stage: Stage, identity: Any) -> str:
-    answer = stage.sign_in(stage.assertion("fresh", identity))
+def sign_in(stage: Stage, identity: Any, name: str = "fresh") -> str:
+    answer = stage.sign_in(stage.assertion(name, identity))
     return str(answer.json()["access_token"])
 
 
@@ -277,6 +285,14 @@ def test_what_each_role_gets(scene: Scene, role: str) -> None:
     assert found == {route: entry.answers[ROLES.index(role)] for route, entry in MATRIX.items()}
     asked = sum(1 for route in found if route.endswith("/reports") and found[route] == "201")
     assert scene.stage.rows("select count(*) from log_entries") == [(before[0][0] + asked,)]
+
+
+def test_what_a_key_gets_that_waits_for_the_others(scene: Scene) -> None:
+    """It can compare keys and see who consented; of its partner's work it sees nothing yet."""
+    found = {route: outcome(scene.send("waiting", route, scene.path(route))) for route in MATRIX}
+    open_to_it = {"GET /v1/keys", "GET /v1/partners/<name>", "GET /v1/replacements"}
+    assert {route for route, answer in found.items() if answer == "200"} == open_to_it
+    assert {found[route] for route in MATRIX if route not in open_to_it} == {ROLE, "403"}, "403: an answer to HEAD"
 
 
 def test_what_the_owner_gets(shared_published: Collaboration, tmp_path: Path, work: list[str]) -> None:
@@ -365,6 +381,7 @@ def test_no_body_and_no_name_breaks_a_route(scene: Scene, data: st.DataObject) -
 def test_lists_show_a_stranger_nothing(scene: Scene) -> None:
     """Routes that answer everybody hold nothing of another collaboration or partner."""
     known = [value for name, value in scene.values.items() if not name.endswith((".day", ".name"))]
-    for route in ("GET /v1/collaborations", "GET /v1/ledger", "GET /v1/keys", "GET /v1/consents/<day>"):
+    lists = ("collaborations", "ledger", "keys", "consents/<day>", "replacements")
+    for route in (f"GET /v1/{each}" for each in lists):
         text = scene.send("stranger", route, scene.path(route)).text
         assert not [value for value in (*known, "fresh", "tasty") if value in text], route

@@ -13,10 +13,13 @@ from cleanroom.commitments import commit_days
 from partners import keys, withdrawal
 from partners.key_change import Action as KeyAction
 from partners.key_change import KeyChange, Role, SignedChange
+from partners.replacement import Replacement
+from partners.transparency.encoding import encode_base64
 from partners.withdrawal import Action, Batch
 from policies.purpose import Purpose
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, READERS, Stage, people
+from tests.room.test_joining import claim as join_claim
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PUBLIC = {"/v1/room", "/v1/health", "/v1/join", "/v1/token", "/v1/log/{name}"}
@@ -268,6 +271,16 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
         send("POST", f"{one}/tightenings", f"{base}/tightenings", json={})
         send("POST", f"{one}/departures", f"{base}/departures", json={})
         send("POST", f"{one}/rotations", f"{base}/rotations", json={})
+        with stage.anybody() as other_client:
+            claimed = Checked(document, other_client)
+            claim = join_claim(stage.invite("tasty"), keys.generate())
+            claimed.send("POST", "/v1/join", "/v1/join", json=claim)
+        replacement = send("GET", "/v1/replacements", "/v1/replacements").json()["replacements"][0]
+        document_of = Replacement.from_json(replacement["replacement"])
+        signature = encode_base64(document_of.sign(stage.players["fresh"].identity))
+        for body in ({"signature": signature}, {"signature": signature}, {}):
+            path = "/v1/replacements/{key}/consents"
+            send("POST", path, f"/v1/replacements/{replacement['key']}/consents", json=body)
         for body in (added_key(stage), {}):
             send("POST", "/v1/keys", "/v1/keys", json=body)
         send("GET", "/v1/keys", "/v1/keys")
