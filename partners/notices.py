@@ -22,6 +22,9 @@ from policies.terms import BadTerms, Terms
 
 VERSION = 1
 MAX_SERIAL = 2**31 - 1
+SHORTEST_ROTATION = 7
+LONGEST_ROTATION = 366
+"""Days until the deadline of a rotation: on it, audiences that have not moved end."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY_CHECK = re.compile(r"[0-9a-f]{32}")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

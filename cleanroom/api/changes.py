@@ -20,7 +20,15 @@ from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.changes import Outdated
 from partners import notices
 from partners.keys import verify
-from partners.notices import BadNotice, Leaving, Notice, Rotation, Tightening
+from partners.notices import (
+    LONGEST_ROTATION,
+    SHORTEST_ROTATION,
+    BadNotice,
+    Leaving,
+    Notice,
+    Rotation,
+    Tightening,
+)
 from policies import agreement as agreements
 from policies import tightening as alone
 from policies.agreement import Agreement, BadAgreement
@@ -29,7 +37,6 @@ from policies.terms import Terms
 blueprint = Blueprint("changes", __name__, url_prefix="/v1", description="Amendments, tightened terms, leaving")
 blueprint.before_request(require_partner)
 
-LONGEST_ROTATION = 366
 Told = TypeVar("Told")
 _ROUTE = "/collaborations/<identifier>"
 
@@ -136,8 +143,8 @@ def rotate(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     if found.rotating or rotation.epoch != found.epoch + 1:
         fail(Problem.CHANGED)
     days = (date.fromisoformat(rotation.deadline) - room().today).days
-    if not 1 <= days <= LONGEST_ROTATION:
-        fail(Problem.INVALID, f"The deadline is 1 to {LONGEST_ROTATION} days away.")
+    if not SHORTEST_ROTATION <= days <= LONGEST_ROTATION:
+        fail(Problem.INVALID, f"The deadline is {SHORTEST_ROTATION} to {LONGEST_ROTATION} days away.")
     try:
         room_changes.rotate(room(), catalog(), found, me(), rotation, signed)
     except Outdated:

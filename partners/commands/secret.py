@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from partners.commands.terminal import Setup, say
+from partners.notices import LONGEST_ROTATION, SHORTEST_ROTATION
 from partners.steps import secret as secrets
 
 
@@ -70,7 +71,13 @@ def send(setup: Setup, collab: str, partner: str) -> None:
 
 @secret.command()
 @click.argument("collab")
-@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="Time for everybody to move.")
+@click.option(
+    "--days",
+    type=click.IntRange(SHORTEST_ROTATION, LONGEST_ROTATION),
+    default=14,
+    show_default=True,
+    help="Time for everybody to move.",
+)
 @click.pass_obj
 def rotate(setup: Setup, collab: str, days: int) -> None:
     """Begin a new epoch of COLLAB with a new secret.

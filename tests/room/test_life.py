@@ -167,7 +167,7 @@ def test_from_joining_to_leaving(life: Life) -> None:
     assert life.ask("tasty", "fresh", "tasty")["status"] == "released"
 
     # A rotation; sunny comes late, and only under the new secret.
-    run("fresh", "secret", "rotate", "drive-2026", "--days", "7")
+    run("fresh", "secret", "rotate", "drive-2026")
     assert "secret accept" in life.next("tasty")
     for name in ("tasty", "sunny"):
         run(name, "secret", "accept")

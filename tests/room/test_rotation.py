@@ -112,9 +112,9 @@ def test_status_says_what_each_must_do_and_by_when(exact: Collaboration) -> None
 
 def test_on_the_deadline_it_moves_without_those_who_are_missing(exact: Collaboration) -> None:
     stage = exact.stage
-    rotate(exact, days=2)
+    rotate(exact, days=7)
     publish(exact, DRIVE, MORE)
-    stage.clock.forward(days=1)
+    stage.clock.forward(days=6)
     work(stage)
     assert epoch(exact) == 1
     stage.clock.forward(days=1)
@@ -175,7 +175,7 @@ def test_a_rotation_goes_on_after_a_cut(exact: Collaboration) -> None:
 
 
 def post(at: Collaboration, by: str, **changed: Any) -> httpx.Response:
-    stated = {"epoch": 2, "key_check": "0" * 32, "deadline": "2026-03-20", "created": "2026-03-14T12:00:00Z", **changed}
+    stated = {"epoch": 2, "key_check": "0" * 32, "deadline": "2026-03-21", "created": "2026-03-14T12:00:00Z", **changed}
     notice = Rotation(at.id, by, **stated)
     signature = notices.sign(at.stage.players[by].identity, notice)
     body = {"rotation": notice.to_json(), "signature": encode_base64(signature)}
@@ -186,7 +186,7 @@ def post(at: Collaboration, by: str, **changed: Any) -> httpx.Response:
 def test_what_begins_no_rotation(opened: Collaboration) -> None:
     refused(post(opened, "fresh", epoch=1), 409, "changed")
     refused(post(opened, "fresh", epoch=3), 409, "changed")
-    refused(post(opened, "fresh", deadline="2026-03-14"), 422, "invalid")
+    refused(post(opened, "fresh", deadline="2026-03-20"), 422, "invalid")  # nobody ends others' audiences in six days
     refused(post(opened, "fresh", deadline="2028-03-14"), 422, "invalid")
     refused(post(opened, "sunny"), 404, "not-found")
     assert post(opened, "fresh").status_code == 201
