@@ -33,13 +33,14 @@ from cleanroom.engine.sealed import Sealed, open_sealed
 from cleanroom.reports import plan
 from cleanroom.room import Room
 from partners.keys import key_id
-from policies import admission, budget, canonical, cells, decision, disclose, explanations, question
+from policies import budget, canonical, cells, decision, disclose, explanations, question, ruling
 from policies.agreement import Agreement
 from policies.budget import Account, Price
-from policies.decision import Reason, Refuse, Release
+from policies.decision import Refuse, Release
 from policies.disclose import Measured
 from policies.question import AudienceRef, Question
 from policies.request import Request
+from policies.ruling import Standing
 from policies.terms import Mode
 
 ATTEMPTS = 5
@@ -155,7 +156,9 @@ def _facts(room: Room, catalog: Catalog, collaboration: Collaboration, asker: Pa
 def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:
     agreement = facts.collaboration.agreement
     asked = plan.questions(request, agreement)
-    refused = _refused(facts, agreement, asker, request, asked)
+    found = facts.collaboration
+    standing = Standing(found.state, frozenset(found.left), facts.versions, facts.ahead)
+    refused = ruling.refused(standing, agreement, asker.name, request.kind, asked)
     return _Asked(
         facts=facts,
         agreement=agreement,
@@ -164,39 +167,10 @@ def _considered(facts: _Facts, asker: Partner, request: Request) -> _Asked:
         questions=asked,
         prices=() if refused else budget.price(asked, agreement),
         refused=refused,
-        keys=() if refused else tuple(_key(each, facts) for each in asked),
+        keys=()
+        if refused
+        else tuple(ruling.release_key(each, facts.versions, facts.day, found.basis) for each in asked),
     )
-
-
-def _refused(
-    facts: _Facts, agreement: Agreement, asker: Partner, request: Request, asked: tuple[Question, ...]
-) -> Refuse | None:
-    """Why the public facts do not admit the request; None when they do."""
-    left = facts.collaboration.left
-    if facts.collaboration.state != "open":
-        return Refuse(Reason.CLOSED if facts.collaboration.state == "closed" else Reason.NOT_OPEN)
-    if asker.name in left:
-        return Refuse(Reason.LEFT, asker.name)
-    for each in asked:
-        if refused := admission.admit(each, request.kind, asker.name, agreement):
-            return refused
-    for each in asked:
-        for audience in (each.count, *each.linked()):
-            if audience.owner in left:
-                return Refuse(Reason.LEFT, audience.owner)
-            if audience not in facts.versions and audience in facts.ahead:
-                behind = sorted({each.owner for each in facts.versions if each not in facts.ahead})
-                return Refuse(Reason.HALF_ROTATED, ", ".join(behind))
-            if audience not in facts.versions:
-                return Refuse(Reason.NOT_PUBLISHED, str(audience))
-    return None
-
-
-def _key(asked: Question, facts: _Facts) -> str:
-    """The name under which a release stands."""
-    involved = {str(audience): facts.versions[audience] for audience in (asked.count, *asked.linked())}
-    named = [question.to_json(asked), involved, facts.day.isoformat(), facts.collaboration.basis]
-    return hashlib.sha256(canonical.dumps(named)).hexdigest()
 
 
 def _prepare(room: Room, catalog: Catalog, asked: _Asked) -> dict[str, Release]:
@@ -345,11 +319,13 @@ def _logged(asked: _Asked, identifier: str) -> dict[str, object]:
     """What the log's body says of every decision."""
     return {
         "report": identifier,
-        "kind": asked.request.kind.value,
+        "request": asked.request.to_json(),
         "questions": [question.to_json(each) for each in asked.questions],
         "agreement": asked.facts.collaboration.sha256,
         "terms": asked.facts.collaboration.basis,
         "mode": asked.agreement.terms.mode.value,
+        "minimum_size": asked.agreement.terms.minimum_size,
+        "rounding": asked.agreement.terms.rounding if asked.agreement.terms.mode is Mode.THRESHOLD else None,
         "day": asked.facts.day.isoformat(),
         "versions": {str(audience): version for audience, version in sorted(asked.facts.versions.items())},
         "software": __version__,

@@ -77,8 +77,15 @@ class Room:
         """Records and publishes an event of the room itself, in a transaction of its own."""
         with self.catalog() as catalog:
             with catalog.transaction() as connection:
-                self.record(connection, kind, None, None, {"software": __version__})
+                self.record(connection, kind, None, None, self.running())
             self.publish()
+
+    def running(self) -> dict[str, object]:
+        """What the log says of a room that begins, starts or stops: what decisions depend on and no agreement tells.
+
+        `allowance`: lifetime micro-ε of an owner before its own grants.
+        """
+        return {"software": __version__, "allowance": self.settings.allowance}
 
     def publish(self, *, whole: bool = False) -> bytes:
         """Publishes every committed leaf; the signed checkpoint. What cannot be published must not be answered.

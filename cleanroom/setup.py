@@ -9,7 +9,6 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from cleanroom import __version__
 from cleanroom.audit import signer
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.signer import Signer
@@ -40,7 +39,7 @@ def init(settings: Settings, name: str, clock: Clock = utc_now) -> Room:
         room = Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
         catalog.create(settings.catalog, origin, room.stamp())
         with closing(room.catalog()) as opened, opened.transaction() as connection:
-            room.record(connection, EventKind.ROOM_INIT, None, None, {"origin": origin, "software": __version__})
+            room.record(connection, EventKind.ROOM_INIT, None, None, {"origin": origin, **room.running()})
         room.publish()
     except BaseException:
         _remove(settings.data)

@@ -1,5 +1,6 @@
 """The ledger: what an owner has spent and may spend; grants that it signs."""
 
+import hashlib
 from typing import Any
 
 from cleanroom.api import schemas
@@ -67,7 +68,8 @@ def grant(body: dict[str, Any]) -> dict[str, Any]:
     with catalog().transaction() as connection:
         if serial != reports.last_grant(connection, me().name) + 1:
             fail(Problem.CONFLICT, "The serial number of a grant follows the last one; see /v1/ledger.")
-        details = {"partner": me().name, "micro": epsilon, "serial": serial}
+        sha256 = hashlib.sha256(payload).hexdigest()
+        details = {"partner": me().name, "micro": epsilon, "serial": serial, "grant": sha256}
         leaf = room().record(connection, EventKind.BUDGET_GRANT, None, key_id(me().signing_key), details)
         reports.grant(connection, me().name, serial, epsilon, payload, signed, room().stamp(), leaf)
     return {"receipt": room().receipt(catalog(), leaf).to_json()}

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -164,9 +165,11 @@ def test_a_grant_counts_once_and_has_a_receipt(joined: Stage) -> None:
     told = joined.players["fresh"].room.ledger()
     assert (told.allowance, told.spent, told.grants) == (6 * MICRO + 1, 0, 2)
     assert joined.players["tasty"].room.ledger().allowance == 5 * MICRO
-    assert [details for event, details in joined.leaves() if event == "budget:grant"] == [
-        {"partner": "fresh", "micro": MICRO, "serial": 1},
-        {"partner": "fresh", "micro": 1, "serial": 2},
+    granted = [details for event, details in joined.leaves() if event == "budget:grant"]
+    documents = [sha256(document).hexdigest() for (document,) in joined.rows("select document from grants")]
+    assert granted == [
+        {"partner": "fresh", "micro": MICRO, "serial": 1, "grant": documents[0]},
+        {"partner": "fresh", "micro": 1, "serial": 2, "grant": documents[1]},
     ]
 
 

@@ -43,7 +43,7 @@ def test_a_reports_receipt_tells_the_decision(published: Collaboration) -> None:
     evidence = body.details["evidence"]
     assert body.details == {
         "report": report.id,
-        "kind": "overlap",
+        "request": {**OVERLAP, "purpose": "insights"},
         "questions": [
             {
                 "count": one,
@@ -57,6 +57,8 @@ def test_a_reports_receipt_tells_the_decision(published: Collaboration) -> None:
         "agreement": agreement.sha256(),
         "terms": agreement.sha256(),
         "mode": "private",
+        "minimum_size": 50,
+        "rounding": None,
         "day": "2026-03-14",
         "versions": versions,
         "software": __version__,
