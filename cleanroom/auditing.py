@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cleanroom.audit.verify import Verdict
 
 SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+SHOWN = 20
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
@@ -100,20 +102,22 @@ def _about(line: "Line") -> str | None:
 
 @audit.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--collab", "only", multiple=True, help="Opens the bodies of this collaboration only, by id; repeatable.")
 @DATA
 @KEYS
-def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
-    """Writes the whole log, with its bodies, to the archive FILE.
+def audit_export(file: Path, only: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
+    """Writes the whole log, with its bodies and the documents that they name, to the archive FILE.
 
     Example: cleanroom audit export log.tar --data /srv/room
     """
-    from cleanroom import setup
-    from cleanroom.audit import export
+    from cleanroom import exporting, setup
+    from cleanroom.catalog import collaborations
 
     room = setup.open_room(settings(data, keys))
-    room.publish()
     with room.catalog() as catalog:
-        export.export(catalog.connection, room.settings.log, file, lambda _: True)
+        if any(collaborations.get(catalog, each) is None for each in only):
+            raise click.UsageError("--collab names no collaboration of this room; `cleanroom status` lists them")
+        exporting.write(room, catalog, file, only or None)
     click.echo(f"Verify it anywhere: cleanroom audit verify {file} --vkey '{room.vkey}'", err=True)
 
 
@@ -123,18 +127,19 @@ def audit_export(file: Path, data: Path | None, keys: Path | None) -> None:
 @click.option("--older", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A checkpoint you kept.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def audit_verify(file: Path, vkey: str, older: Path | None, as_json: bool) -> None:
-    """Verifies an archive of the log offline: every leaf, every tile, the signature, every body.
+    """Verifies an archive of the log offline: entries, tiles, signatures, bodies; then each decision by the policies.
 
     Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
     """
     from cleanroom.audit import verify
+    from cleanroom.replay.judge import replay
     from partners.transparency.note import NoteError, VerifierKey
 
     try:
         key = VerifierKey.parse(vkey)
     except NoteError as problem:
         raise click.UsageError(f"--vkey: {problem}") from None
-    verdict = verify.verify(file, key, older.read_bytes() if older else None)
+    verdict = verify.verify(file, key, older.read_bytes() if older else None, replay)
     _show(verdict, as_json)
     sys.exit(0 if verdict.ok else 1)
 
@@ -143,11 +148,18 @@ def _show(verdict: "Verdict", as_json: bool) -> None:
     if as_json:
         root = verdict.root.hex() if verdict.root else None
         checks = [{"name": each.name, "outcome": each.outcome.value, "detail": each.detail} for each in verdict.checks]
-        click.echo(json.dumps({"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks}, indent=1))
+        findings = [asdict(each) for each in verdict.findings]
+        told = {"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks, "findings": findings}
+        click.echo(json.dumps(told, indent=1))
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for each in verdict.checks:
         table.add_row(SIGNS[each.outcome.value], each.name, each.detail)
     console = Console(highlight=False)
     console.print(table)
+    for finding in verdict.findings[:SHOWN]:
+        console.print(f"entry {finding.seq}, {finding.what}:", markup=False)
+        console.print(f"  derived {finding.derived}\n  written {finding.written}", markup=False, soft_wrap=True)
+    if len(verdict.findings) > SHOWN:
+        console.print(f"and {len(verdict.findings) - SHOWN} more; --json has all.")
     console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")

@@ -217,7 +217,7 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, prepared:
     )
     # A release keeps the scales that it was drawn with, whatever a repeat of its question would cost now.
     scales = [
-        _scales(price) if (found := stored[key]) is None else found["scales"]
+        budget.scales_json(price) if (found := stored[key]) is None else found["scales"]
         for price, key in zip(asked.prices, asked.keys, strict=True)
     ]
     identifier = _report_id()
@@ -330,12 +330,6 @@ def _logged(asked: _Asked, identifier: str) -> dict[str, object]:
         "versions": {str(audience): version for audience, version in sorted(asked.facts.versions.items())},
         "software": __version__,
     }
-
-
-def _scales(price: Price) -> dict[str, int] | None:
-    if price.scales is None:
-        return None
-    return {"people": price.scales.counts} | {f"sum:{measure}": scale for measure, scale in price.scales.sums.items()}
 
 
 def _accounts(

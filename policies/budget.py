@@ -53,6 +53,13 @@ def price(questions: tuple[Question, ...], agreement: Agreement) -> tuple[Price,
     )
 
 
+def scales_json(price: Price) -> dict[str, int] | None:
+    """The scales of a question as the log has them: `people`, and `sum:owner/name.column` for each measure."""
+    if price.scales is None:
+        return None
+    return {"people": price.scales.counts} | {f"sum:{measure}": scale for measure, scale in price.scales.sums.items()}
+
+
 def charge(prices: Iterable[Price]) -> dict[str, int]:
     """The micro-ε that each owner is charged for these questions together, rounded up once."""
     total: dict[str, Fraction] = {}

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
@@ -28,7 +28,15 @@ class Member:
     size: int
 
 
-def write(out: BinaryIO, members: Iterable[tuple[str, BinaryIO]]) -> None:
+class Sink(Protocol):
+    """Where an archive is written to, from the beginning."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def tell(self) -> int: ...
+
+
+def write(out: Sink, members: Iterable[tuple[str, BinaryIO]]) -> None:
     """Write the members, which come sorted by name, each from the start of its file to the end."""
     for name, source in members:
         size = source.seek(0, os.SEEK_END)

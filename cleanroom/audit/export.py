@@ -1,19 +1,21 @@
 """The auditor's export: one deterministic tar of the published log with the bodies that a role may read.
 
-Members: `README`, `bodies.jsonl` (canonical JSON lines `{"body", "nonce", "seq"}`), `checkpoint`, and the tiles and
-entry bundles of the checkpoint's size. The same log and role give the same bytes.
+Members: `README`, `bodies.jsonl` (canonical JSON lines `{"body", "nonce", "seq"}`), `checkpoint`, `documents.jsonl`
+(the signed documents that these bodies name), `verify.py` (an example verifier), and the tiles and entry bundles of the
+checkpoint's size. The same log and role give the same bytes.
 """
 
 import os
 import secrets
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from cleanroom.audit import archive
+from cleanroom.audit.documents import Document, Named
 from cleanroom.audit.files import PRIVATE, locked, sync_folder
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.publisher import CHECKPOINT, LOCK
@@ -24,9 +26,11 @@ from partners.transparency.entry import Body
 from policies import canonical
 
 BODIES = "bodies.jsonl"
+DOCUMENTS = "documents.jsonl"
 README = "README"
+VERIFIER = "verify.py"
 
-# Verification compares this text byte for byte: another text is another version of the format, and the old one stays.
+# Verification compares both texts byte for byte: another text is another version of the format, and the old one stays.
 README_TEXT = """\
 Audit log of a clean room, exported
 ===================================
@@ -37,30 +41,47 @@ Check it offline, with the log's verifier key from your own records and never fr
 
 With a checkpoint that you kept from earlier, add --older FILE: the log must then still begin with what you saw.
 
-checkpoint     the signed tree head (c2sp.org/tlog-checkpoint)
-tile/          hashes and entries (c2sp.org/tlog-tiles); SHA-256, RFC 6962
-bodies.jsonl   one line per entry that was opened to you: seq, body, nonce.
-               The entry's commit is SHA-256(0x02 || nonce || body) in hex.
+checkpoint       the signed tree head (c2sp.org/tlog-checkpoint)
+tile/            hashes and entries (c2sp.org/tlog-tiles); SHA-256, RFC 6962
+bodies.jsonl     one line per entry that was opened to you: seq, body, nonce.
+                 The entry's commit is SHA-256(0x02 || nonce || body) in hex.
+documents.jsonl  the signed documents that these bodies name: document, sha256, signatures.
+                 A signature (Ed25519) is over cleanroom/LABEL, a newline and the document;
+                 LABEL is agreement/v1, terms/v1 or grant/v1.
+verify.py        an example of a verifier, a hundred lines of Python without any package. Read it before
+                 you run it, for it came with what it checks:
 
-Other programs that read these formats can check everything but the last line.
+    tar -xf EXPORT.tar verify.py
+    python3 -I -S verify.py EXPORT.tar 'NAME+ID+KEY' [OLDER_CHECKPOINT]
+
+It leaves out the signatures of documents and the replay of the policies, which the first command makes.
 """
+VERIFIER_TEXT = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")
 
 
-def export(connection: sqlite3.Connection, log_dir: Path, out: Path, may_read: Callable[[Body], bool]) -> None:
+def export(
+    connection: sqlite3.Connection,
+    log_dir: Path,
+    out: Path,
+    may_read: Callable[[Body], bool],
+    documents: Mapping[str, Document],
+) -> None:
     """Write the export of the published log to `out`, readable by its owner only.
 
-    `may_read` says which bodies, with their nonces, the role is entitled to; erased nonces stay out. Raises LogDamaged
-    when published files are missing: publish the whole log again first.
+    `may_read` says which bodies, with their nonces, the role is entitled to; erased nonces stay out. `documents`, by
+    SHA-256, has at least those that these bodies name. Raises LogDamaged when one of them or a published file is
+    missing: publish the whole log again first.
     """
     temporary = out.with_name(f".{out.name}.{secrets.token_hex(8)}")
     try:
         with tempfile.TemporaryFile(dir=out.parent) as bodies:
             checkpoint, partial = _read_changing(log_dir)
             size = read_unverified(checkpoint).size
-            _write_bodies(connection, size, may_read, bodies)
+            named = _write_bodies(connection, size, may_read, bodies)
+            signed = _documents(named, documents)
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
             with os.fdopen(handle, "wb") as file:
-                archive.write(file, _members(log_dir, size, checkpoint, partial, bodies))
+                archive.write(file, _members(log_dir, size, checkpoint, partial, bodies, signed))
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(out)
@@ -72,7 +93,7 @@ def export(connection: sqlite3.Connection, log_dir: Path, out: Path, may_read: C
 
 def member_names(size: int) -> set[str]:
     """What an export of a log of this size consists of, no more and no less."""
-    names = {README, BODIES, CHECKPOINT}
+    names = {README, BODIES, CHECKPOINT, DOCUMENTS, VERIFIER}
     for tile in tiles(size):
         names.update((tile.path, tile.entries_path) if tile.level == 0 else (tile.path,))
     return names
@@ -89,17 +110,20 @@ def _read_changing(log_dir: Path) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _members(
-    log_dir: Path, size: int, checkpoint: bytes, partial: dict[str, bytes], bodies: BinaryIO
+    log_dir: Path, size: int, checkpoint: bytes, partial: dict[str, bytes], bodies: BinaryIO, documents: bytes
 ) -> Iterator[tuple[str, BinaryIO]]:
+    made = {
+        README: README_TEXT.encode(),
+        VERIFIER: VERIFIER_TEXT.encode(),
+        CHECKPOINT: checkpoint,
+        DOCUMENTS: documents,
+        **partial,
+    }
     for name in sorted(member_names(size)):
-        if name == README:
-            yield name, BytesIO(README_TEXT.encode())
-        elif name == BODIES:
+        if name == BODIES:
             yield name, bodies
-        elif name == CHECKPOINT:
-            yield name, BytesIO(checkpoint)
         else:
-            yield name, BytesIO(partial[name] if name in partial else _read(log_dir, name))
+            yield name, BytesIO(made[name] if name in made else _read(log_dir, name))
 
 
 def _read(log_dir: Path, name: str) -> bytes:
@@ -109,11 +133,22 @@ def _read(log_dir: Path, name: str) -> bytes:
         raise LogDamaged("files of the published log are missing; publish the whole log again") from None
 
 
-def _write_bodies(connection: sqlite3.Connection, size: int, may_read: Callable[[Body], bool], out: BinaryIO) -> None:
+def _write_bodies(connection: sqlite3.Connection, size: int, may_read: Callable[[Body], bool], out: BinaryIO) -> Named:
+    """Writes the lines of the bodies that may be read; what they name."""
     rows = connection.execute(
         "SELECT seq, body, nonce FROM log_entries WHERE seq < ? AND nonce IS NOT NULL ORDER BY seq", (size,)
     )
+    named = Named()
     for seq, body, nonce in rows:
-        if may_read(Body.parse(body)):
+        parsed = Body.parse(body)
+        if may_read(parsed):
             line = {"body": body.decode(), "nonce": encode_base64(nonce), "seq": seq}
             out.write(canonical.dumps(line) + b"\n")
+            named.add(parsed)
+    return named
+
+
+def _documents(named: Named, documents: Mapping[str, Document]) -> bytes:
+    if not named.documents.keys() <= documents.keys():
+        raise LogDamaged("a document that the log names is missing from the catalog; restore it from a backup")
+    return b"".join(documents[sha256].encode() + b"\n" for sha256 in sorted(named.documents))

@@ -1,45 +1,58 @@
 """Verifies an export offline: everything is rebuilt from the entries and compared byte for byte.
 
 Needs the archive and the log's verifier key, no network and no room. The archive may come from anybody: nothing of it
-is extracted, and anything missing, unexpected or not spelled canonically fails a check.
+is extracted, and anything missing, unexpected or not spelled canonically fails a check. What the policies say of the
+decisions is for the caller's replay: this package knows the log only.
 """
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from cleanroom.audit import archive
+from cleanroom.audit import archive, documents, rebuild
 from cleanroom.audit.archive import ArchiveError, Member
+from cleanroom.audit.documents import Document, DocumentError, Named
 from cleanroom.audit.events import EventKind
-from cleanroom.audit.export import BODIES, README, README_TEXT, member_names
+from cleanroom.audit.export import BODIES, DOCUMENTS, README, README_TEXT, VERIFIER, VERIFIER_TEXT, member_names
 from cleanroom.audit.publisher import CHECKPOINT
+from cleanroom.audit.reading import (
+    MAX_DOCUMENT_LINE,
+    Finding,
+    Opened,
+    Replayed,
+    Wrong,
+    body_line,
+    content,
+    lines,
+    opened,
+)
 from cleanroom.audit.tiles import MAX_BUNDLE_BYTES, WIDTH, decode_bundle, tiles
 from partners.transparency.check import Check, Outcome
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
-from partners.transparency.encoding import decode_base64
-from partners.transparency.entry import MAX_BODY_BYTES, Body, Entry, EntryError, commitment
+from partners.transparency.entry import Body, Entry, EntryError, commitment
 from partners.transparency.merkle import HASH_SIZE, Node, leaf_hash, nodes_of, root
 from partners.transparency.note import MAX_NOTE_BYTES, NoteError, VerifierKey
-from policies import canonical
 
-_MAX_LINE = 2 * MAX_BODY_BYTES + 1024  # a body as a JSON string escapes at most every byte of it once
 Value = TypeVar("Value")
-
-
-class _Wrong(ValueError):
-    """What a check found wrong, as one safe line: archives may be hostile, so it never quotes them."""
+Replay = Callable[[Iterable[Opened], Mapping[str, Document], bool], Replayed]
+"""(opened bodies in order, documents by SHA-256, whether every body was opened) -> what the policies say of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Every check with its own outcome. Size, root and the number of opened bodies are given only when all passed."""
+    """Every check with its own outcome. Size, root and the number of opened bodies are given only when all passed.
+
+    `findings`: where the policies, replayed, say something else than the log.
+    """
 
     checks: tuple[Check, ...]
     size: int | None = None
     root: bytes | None = None
     opened: int | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -48,14 +61,27 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Leaves:
-    """What the entries give: their commitments in order, and the tree over them."""
+    """What the entries give: their commitments and times in order, and the tree over them."""
 
     commits: list[str]
+    times: "array[int]"
     node: Node
 
 
-def verify(path: Path, key: VerifierKey, older: bytes | None = None) -> Verdict:
-    """Check the export at `path` against the log's key and, when given, a signed checkpoint kept from earlier."""
+@dataclass(frozen=True, slots=True)
+class _Bodies:
+    """How many bodies were opened, whether these are all, and what they name."""
+
+    count: int
+    whole: bool
+    named: Named
+
+
+def verify(path: Path, key: VerifierKey, older: bytes | None = None, replay: Replay | None = None) -> Verdict:
+    """Check the export at `path` against the log's key and, when given, a signed checkpoint kept from earlier.
+
+    With `replay`, the decisions are held to the policies, too.
+    """
     checks: list[Check] = []
 
     def run(name: str, work: Callable[..., tuple[Value, str]], *needs: object) -> Value | None:
@@ -64,12 +90,13 @@ def verify(path: Path, key: VerifierKey, older: bytes | None = None) -> Verdict:
             return None
         try:
             value, detail = work(*needs)
-        except (ArchiveError, NoteError, EntryError, _Wrong) as error:
+        except (ArchiveError, NoteError, EntryError, DocumentError, Wrong) as error:
             checks.append(Check(name, Outcome.FAILED, str(error)))
             return None
         checks.append(Check(name, Outcome.PASSED, detail))
         return value
 
+    findings: tuple[Finding, ...] = ()
     with path.open("rb") as file:
         members = run("archive", _archive, file)
         run("readme", _readme, file, members)
@@ -78,14 +105,23 @@ def verify(path: Path, key: VerifierKey, older: bytes | None = None) -> Verdict:
         leaves = run("entries", _entries, file, members, checkpoint, complete)
         run("tiles", _tiles, file, members, checkpoint, leaves)
         run("root", _root, checkpoint, leaves)
-        opened = run("bodies", _bodies, file, members, leaves)
+        bodies = run("bodies", _bodies, file, members, leaves)
+        signed = run("documents", _documents, file, members, bodies)
+        run("rebuilt", _rebuilt, file, members, checkpoint, leaves, bodies, signed)
         if older is not None:
             run("older", _older, checkpoint, leaves, key, older)
+        if replay is not None:
+            if all(check.passed for check in checks) and members and leaves and bodies and signed is not None:
+                told = replay(opened(file, members[BODIES], leaves.times), signed, bodies.whole)
+                findings = told.findings
+                checks.append(_policy(told))
+            else:
+                checks.append(Check("policy", Outcome.SKIPPED, "an earlier check failed"))
 
-    verdict = Verdict(tuple(checks))
-    if not verdict.ok or checkpoint is None:
+    verdict = Verdict(tuple(checks), findings=findings)
+    if not verdict.ok or checkpoint is None or bodies is None:
         return verdict
-    return Verdict(verdict.checks, checkpoint.size, checkpoint.root, opened)
+    return Verdict(verdict.checks, checkpoint.size, checkpoint.root, bodies.count)
 
 
 def _archive(file: BinaryIO) -> tuple[dict[str, Member], str]:
@@ -94,44 +130,47 @@ def _archive(file: BinaryIO) -> tuple[dict[str, Member], str]:
 
 
 def _readme(file: BinaryIO, members: dict[str, Member]) -> tuple[bool, str]:
-    expected = README_TEXT.encode()
-    if _content(file, members, README, len(expected)) != expected:
-        raise _Wrong("the README is not the one that exports carry")
-    return True, "the text that exports carry"
+    for name, text in ((README, README_TEXT), (VERIFIER, VERIFIER_TEXT)):
+        expected = text.encode()
+        if content(file, members, name, len(expected)) != expected:
+            raise Wrong("the README or the example verifier is not the one that exports carry")
+    return True, "the text and the example verifier that exports carry"
 
 
 def _checkpoint(file: BinaryIO, members: dict[str, Member], key: VerifierKey) -> tuple[Checkpoint, str]:
-    checkpoint = open_checkpoint(_content(file, members, CHECKPOINT, MAX_NOTE_BYTES), key)
+    checkpoint = open_checkpoint(content(file, members, CHECKPOINT, MAX_NOTE_BYTES), key)
     if checkpoint.size == 0:
-        raise _Wrong("the checkpoint is of an empty log, which is never published")
+        raise Wrong("the checkpoint is of an empty log, which is never published")
     return checkpoint, f"signed by the given key, {checkpoint.size} entries"
 
 
 def _members(members: dict[str, Member], checkpoint: Checkpoint) -> tuple[bool, str]:
     # Each bundle is a member: a size that needs more bundles than there are members is not worth listing.
     if checkpoint.size > WIDTH * len(members) or members.keys() != member_names(checkpoint.size):
-        raise _Wrong("files are missing or unexpected for a log of this size")
+        raise Wrong("files are missing or unexpected for a log of this size")
     return True, "no file missing, none unexpected"
 
 
 def _entries(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint, _: bool) -> tuple[_Leaves, str]:
     commits: list[str] = []
+    times = array("q")
     hashes: list[bytes] = []
     for tile in takewhile(lambda tile: tile.level == 0, tiles(checkpoint.size)):
-        data = _content(file, members, tile.entries_path, MAX_BUNDLE_BYTES)
+        data = content(file, members, tile.entries_path, MAX_BUNDLE_BYTES)
         try:
             bundle = decode_bundle(data)
         except ValueError:
-            raise _Wrong("an entry bundle is cut off") from None
+            raise Wrong("an entry bundle is cut off") from None
         if len(bundle) != tile.width:
-            raise _Wrong("an entry bundle holds too few or too many entries")
+            raise Wrong("an entry bundle holds too few or too many entries")
         for leaf in bundle:
             entry = Entry.parse(leaf)
             if entry.seq != len(commits):
-                raise _Wrong("an entry does not stand at its own number")
+                raise Wrong("an entry does not stand at its own number")
             commits.append(entry.commit)
+            times.append(entry.time_ms)
             hashes.append(leaf_hash(leaf))
-    return _Leaves(commits, nodes_of(hashes)), f"{len(commits)} entries in canonical form, each at its number"
+    return _Leaves(commits, times, nodes_of(hashes)), f"{len(commits)} entries in canonical form, each at its number"
 
 
 def _tiles(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint, leaves: _Leaves) -> tuple[bool, str]:
@@ -139,68 +178,77 @@ def _tiles(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint, l
     for tile in tiles(checkpoint.size):
         numbers = range(tile.first, tile.first + tile.width)
         expected = b"".join(leaves.node(8 * tile.level, number) for number in numbers)
-        if _content(file, members, tile.path, WIDTH * HASH_SIZE) != expected:
-            raise _Wrong("a tile is not what the entries give")
+        if content(file, members, tile.path, WIDTH * HASH_SIZE) != expected:
+            raise Wrong("a tile is not what the entries give")
         count += 1
     return True, f"{count} tiles, byte for byte what the entries give"
 
 
 def _root(checkpoint: Checkpoint, leaves: _Leaves) -> tuple[bool, str]:
     if root(checkpoint.size, leaves.node) != checkpoint.root:
-        raise _Wrong("the entries do not lead to the signed root")
+        raise Wrong("the entries do not lead to the signed root")
     return True, "the entries lead to the signed root"
 
 
-def _bodies(file: BinaryIO, members: dict[str, Member], leaves: _Leaves) -> tuple[int, str]:
-    opened, last = 0, -1
-    for line in _lines(file, members[BODIES]):
-        seq, body, nonce = _opened(line)
+def _bodies(file: BinaryIO, members: dict[str, Member], leaves: _Leaves) -> tuple[_Bodies, str]:
+    count, last, named = 0, -1, Named()
+    for line in lines(file, members[BODIES]):
+        seq, body, nonce = body_line(line)
         if not last < seq < len(leaves.commits):
-            raise _Wrong("bodies are not sorted by number, or one has no entry")
+            raise Wrong("bodies are not sorted by number, or one has no entry")
         if commitment(nonce, body) != leaves.commits[seq]:
-            raise _Wrong("a body is not the one that its entry commits to")
-        if (Body.parse(body).event == EventKind.ROOM_INIT) != (seq == 0):
-            raise _Wrong("room:init is not the first event, or not the only one")
-        opened, last = opened + 1, seq
-    return opened, f"{opened} of {len(leaves.commits)} bodies opened, each the one that its entry commits to"
+            raise Wrong("a body is not the one that its entry commits to")
+        parsed = Body.parse(body)
+        if (parsed.event == EventKind.ROOM_INIT) != (seq == 0):
+            raise Wrong("room:init is not the first event, or not the only one")
+        named.add(parsed)
+        count, last = count + 1, seq
+    size = len(leaves.commits)
+    detail = f"{count} of {size} bodies opened, each the one that its entry commits to"
+    return _Bodies(count, count == size, named), detail
+
+
+def _documents(file: BinaryIO, members: dict[str, Member], bodies: _Bodies) -> tuple[dict[str, Document], str]:
+    found: dict[str, Document] = {}
+    last = ""
+    for line in lines(file, members[DOCUMENTS], MAX_DOCUMENT_LINE):
+        document = Document.parse(line)
+        if document.sha256 <= last:
+            raise Wrong("documents are not sorted by their SHA-256")
+        last = document.sha256
+        found[last] = document
+    count = documents.check(found, bodies.named, whole=bodies.whole)
+    return found, f"{len(found)} signed documents, each named by a body; {count} signatures hold"
 
 
 def _older(checkpoint: Checkpoint, leaves: _Leaves, key: VerifierKey, older: bytes) -> tuple[bool, str]:
     kept = open_checkpoint(older, key)
     if kept.size > checkpoint.size:
-        raise _Wrong("the log is shorter than the checkpoint that you kept")
+        raise Wrong("the log is shorter than the checkpoint that you kept")
     if root(kept.size, leaves.node) != kept.root:
-        raise _Wrong("the log does not begin with what the checkpoint that you kept commits to")
+        raise Wrong("the log does not begin with what the checkpoint that you kept commits to")
     return True, f"the first {kept.size} entries are those of the checkpoint that you kept"
 
 
-def _content(file: BinaryIO, members: dict[str, Member], name: str, limit: int) -> bytes:
-    if name not in members:
-        raise _Wrong("the file is missing")
-    if members[name].size > limit:
-        raise _Wrong("the file is larger than it can be")
-    return archive.content(file, members[name])
+def _rebuilt(
+    file: BinaryIO,
+    members: dict[str, Member],
+    checkpoint: Checkpoint,
+    leaves: _Leaves,
+    _: _Bodies,
+    signed: dict[str, Document],
+) -> tuple[bool, str]:
+    made = rebuild.members(file, members, checkpoint.size, leaves.node, signed)
+    if not rebuild.same(file, made):
+        raise Wrong("the archive, made anew from what it holds, is another one")
+    return True, "the archive, made anew from what it holds, has the same bytes"
 
 
-def _lines(file: BinaryIO, member: Member) -> Iterator[bytes]:
-    """The lines of a member without their newlines, none longer than a body can make it."""
-    file.seek(member.offset)
-    left = member.size
-    while left:
-        line = file.readline(min(left, _MAX_LINE))
-        if not line.endswith(b"\n"):
-            raise _Wrong("a line of bodies is cut off or longer than it can be")
-        left -= len(line)
-        yield line[:-1]
-
-
-def _opened(line: bytes) -> tuple[int, bytes, bytes]:
-    """Number, body and nonce of a line."""
-    try:
-        value = canonical.loads(line)
-        seq, body, nonce = value["seq"], value["body"].encode(), decode_base64(value["nonce"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _Wrong("a line of bodies is not canonical JSON with body, nonce and seq") from None
-    if len(value) != 3 or type(seq) is not int:
-        raise _Wrong("a line of bodies is not canonical JSON with body, nonce and seq")
-    return seq, body, nonce
+def _policy(told: Replayed) -> Check:
+    if told.findings:
+        count = len(told.findings)
+        return Check("policy", Outcome.FAILED, f"{count} findings: the policies say something else than the log")
+    detail = f"{told.decisions} decisions, each derived again"
+    if told.unjudged:
+        detail += f"; {told.unjudged} refusals for the budget rest on bodies that were not opened"
+    return Check("policy", Outcome.PASSED, detail)

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cleanroom.audit import export, verify
+from cleanroom import exporting
+from cleanroom.audit import verify
 from cleanroom.catalog import partners as invitations
 from cleanroom.rehearsal.results import Audit, Results
 from cleanroom.rehearsal.scenario import Player, Scenario, proposal
 from cleanroom.rehearsal.server import Running
+from cleanroom.replay.judge import replay
 from partners import prepare as preparing
 from partners import receipts
 from partners.domains import read_domains
@@ -231,10 +233,9 @@ def _check_receipts(reports: tuple[Report, ...], players: Mapping[str, Partner])
 def _audit(running: Running, workspace: Path) -> Audit:
     """Exports the log as the operator does, and verifies the archive offline."""
     room, archive = running.room, workspace / "log.tar"
-    room.publish()
     with room.catalog() as catalog:
-        export.export(catalog.connection, room.settings.log, archive, lambda _: True)
-    verdict = verify.verify(archive, room.signer.verifier)
+        exporting.write(room, catalog, archive)
+    verdict = verify.verify(archive, room.signer.verifier, replay=replay)
     if not verdict.ok or verdict.size is None or verdict.root is None:
         failed = ", ".join(check.name for check in verdict.checks if not check.passed)
         raise StepFailed("verify", None, "LogRefused", f"the exported log does not verify: {failed}")

@@ -32,7 +32,7 @@ def everything(_: Body) -> bool:
 
 def write_export(room: Room, out: Path, may_read: Callable[[Body], bool] = everything) -> Path:
     with room.connection() as connection:
-        export(connection, room.log_dir, out, may_read)
+        export(connection, room.log_dir, out, may_read, {})
     return out
 
 
@@ -67,6 +67,7 @@ def good(room: Room) -> Path:
 def test_the_whole_log_verifies(room: Room, good: Path) -> None:
     verdict = verify(good, room.key)
     names = ["archive", "readme", "checkpoint", "members", "entries", "tiles", "root", "bodies"]
+    names += ["documents", "rebuilt"]
     assert [(check.name, check.outcome) for check in verdict.checks] == [(name, Outcome.PASSED) for name in names]
     assert (verdict.ok, verdict.size, verdict.opened) == (True, 300, 300)
 
@@ -207,9 +208,9 @@ def lines(rearrange: Callable[[list[bytes]], list[bytes]]) -> Callable[[Members]
 @pytest.mark.parametrize(
     ("tamper", "checks"),
     [
-        (change("README"), ["readme"]),
+        (change("README"), ["readme", "rebuilt"]),
         (drop("README"), ["readme", "members"]),
-        (add("README", b"x" * 100_000), ["readme"]),
+        (add("README", b"x" * 100_000), ["readme", "rebuilt"]),
         (change("checkpoint"), ["checkpoint"]),
         (drop("checkpoint"), ["checkpoint"]),
         (add("checkpoint", b"x" * 2_000_000), ["checkpoint"]),
@@ -220,12 +221,12 @@ def lines(rearrange: Callable[[list[bytes]], list[bytes]]) -> Callable[[Members]
         (add("tile/0/001.p/43", b"x"), ["members"]),
         (add("/etc/passwd"), ["members"]),
         (add("../x"), ["members"]),
-        (change("tile/0/000", 8191), ["tiles"]),
-        (change("tile/0/001.p/44"), ["tiles"]),
-        (change("tile/1/000.p/1"), ["tiles"]),
-        (add("tile/0/000", b""), ["tiles"]),
-        (add("tile/0/000", b"x" * 8193), ["tiles"]),
-        (substitute("tile/entries/000", b'"seq":7,"time":1', b'"seq":7,"time":2'), ["tiles", "root"]),
+        (change("tile/0/000", 8191), ["tiles", "rebuilt"]),
+        (change("tile/0/001.p/44"), ["tiles", "rebuilt"]),
+        (change("tile/1/000.p/1"), ["tiles", "rebuilt"]),
+        (add("tile/0/000", b""), ["tiles", "rebuilt"]),
+        (add("tile/0/000", b"x" * 8193), ["tiles", "rebuilt"]),
+        (substitute("tile/entries/000", b'"seq":7,"time":1', b'"seq":7,"time":2'), ["tiles", "root", "rebuilt"]),
         (substitute("tile/entries/000", b'"seq":7,', b'"seq":8,'), ["entries"]),
         (substitute("tile/entries/000", b'"seq":7,', b'"req":7,'), ["entries"]),
         (change("tile/entries/000"), ["entries"]),

@@ -28,6 +28,7 @@ from flask import Flask
 
 from cleanroom import jobs, setup
 from cleanroom.app import create_app
+from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners as invitations
 from cleanroom.room import Room
 from cleanroom.settings import Settings
@@ -181,6 +182,8 @@ class Stage:
         clock.now = self.clock.now
         before = self.room.settings
         room = setup.open_room(settings(folder, allowance or before.allowance, before.floor), clock)
+        if allowance:
+            room.note(EventKind.ROOM_START)
         with self._open(folder, room, clock) as stage:
             for name in self.players:
                 stage._enter(Home.open(folder / "partners" / name), name)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cleanroom.audit import export
+from cleanroom.catalog import documents
 from cleanroom.cli import cli
 from partners.transparency.entry import Body
 from tests.room.conftest import Collaboration
@@ -30,7 +31,7 @@ def listed(published: Collaboration, tmp_path: Path) -> Callable[..., Listed]:
             file = tmp_path / "log.tar"
             stage.room.publish()
             with stage.room.catalog() as catalog:
-                export.export(catalog.connection, stage.room.settings.log, file, may_read)
+                export.export(catalog.connection, stage.room.settings.log, file, may_read, documents.every(catalog))
             where = [str(file)]
         told = CliRunner().invoke(cli, ["audit", "list", *where, "--json", *options])
         assert told.exit_code == 0, told.output

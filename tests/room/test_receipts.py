@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from cleanroom import __version__
-from cleanroom.audit import export, verify
+from cleanroom import __version__, exporting
+from cleanroom.audit import verify
+from cleanroom.replay.judge import replay
 from partners import receipts
 from partners.known_log import LogRefused
 from partners.receipts import Receipt
@@ -138,8 +139,8 @@ def test_the_exported_log_verifies_and_has_every_body(trio: Trio, tmp_path: Path
     for identifier in (trio.private, trio.threshold):
         stage.ask("sunny", identifier, {**OVERLAP, "purpose": "measurement"})
     with stage.room.catalog() as catalog:
-        export.export(catalog.connection, stage.room.settings.log, tmp_path / "log.tar", lambda _: True)
-    verdict = verify.verify(tmp_path / "log.tar", key(stage), older)
+        exporting.write(stage.room, catalog, tmp_path / "log.tar")
+    verdict = verify.verify(tmp_path / "log.tar", key(stage), older, replay)
     assert [check.name for check in verdict.checks if not check.passed] == []
     assert verdict.opened == verdict.size == len(stage.leaves())
 
