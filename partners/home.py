@@ -46,7 +46,7 @@ class BadHome(Failure):
 @dataclass(frozen=True, slots=True)
 class PinnedRoom:
     """The room that this folder joined: its address, origin, log key, `aud` of assertions; this partner's name, and
-    the role of the key in this folder.
+    the role of the key in this folder. `former`: keys of logs that ended.
     """
 
     url: str
@@ -55,6 +55,7 @@ class PinnedRoom:
     token_audience: str
     partner: str
     role: Role = Role.OWNER
+    former: tuple[VerifierKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ class Home:
             texts = (fields.text(found, name) for name in ("url", "name", "vkey", "token_audience", "partner"))
             url, name, vkey, audience, partner = texts
             role = Role(fields.optional_text(found, "role") or Role.OWNER.value)
-            return PinnedRoom(url, name, VerifierKey.parse(vkey), audience, partner, role)
+            former = tuple(VerifierKey.parse(str(each)) for each in found.get("former_vkeys", []))
+            return PinnedRoom(url, name, VerifierKey.parse(vkey), audience, partner, role, former)
         except (OddAnswer, NoteError, ValueError):
             raise _damaged("room.json") from None
 
@@ -145,8 +147,15 @@ class Home:
                 "token_audience": room.token_audience,
                 "partner": room.partner,
                 "role": room.role.value,
+                "former_vkeys": [str(each) for each in room.former],
             },
         )
+
+    def follow_log(self, vkey: VerifierKey) -> None:
+        """Pins the log that took the place of the one before. What the room has of grants is for it to say again."""
+        room = self.room()
+        self.save_grants(Grants(0, self.grants().waiting))
+        self.save_room(replace(room, name=vkey.name, vkey=vkey, former=(*room.former, room.vkey)))
 
     def terms(self) -> Terms:
         """This partner's own terms; all open where it wrote none. Raises `terms_file.BadTermsFile`."""

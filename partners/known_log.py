@@ -2,28 +2,48 @@
 
 Rules:
 * Every receipt is verified against the pinned key, and must be about the decision that it came with.
-* The log only grows. A checkpoint that is smaller than the one kept, or as large with another root, is refused and kept
-  beside it as evidence: both carry the room's signature.
-* A receipt under an older checkpoint is allowed, once the room has shown that its newest one is not older.
-
-That two checkpoints of different size belong to one log is not proved yet: it takes a consistency proof over the tiles.
+* The log only grows. At each contact the room's newest checkpoint must be proven, by the log's tiles, to extend the one
+  kept; and each receipt's checkpoint to be a part of the newest one.
+* A fork stops everything. Both checkpoints, which the room signed, and the tiles between them are kept as evidence in
+  `fork/` beside the checkpoint; nothing goes on while that folder is there.
+* After a restore a room may begin a new log. It is followed where it names, signed by the old key, the very checkpoint
+  kept, or extends it; where neither can be shown, only when a person names the root that other partners hold.
 """
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from partners import files, receipts
 from partners.failure import Failure
 from partners.receipts import Receipt, Verdict
-from partners.transparency.checkpoint import Checkpoint, open_checkpoint
+from partners.transparency import tiles
+from partners.transparency.checkpoint import Checkpoint, open_checkpoint, read_unverified
 from partners.transparency.entry import Body
+from partners.transparency.merkle import HASH_SIZE, Node, root
 from partners.transparency.note import NoteError, VerifierKey
 from partners.transparency.proof import Proof
+from partners.transparency.succession import Succession, open_succession
+from partners.transparency.tiles import Tile
+
+EVIDENCE = "fork"
+CHECKPOINT = "checkpoint"
 
 
 class LogRefused(Failure):
     """The log that the room shows must not be relied on."""
+
+
+class Source(Protocol):
+    """Where the room's log comes from; nothing of it is verified."""
+
+    def log_file(self, name: str) -> bytes | None:
+        """A file of the published log; None where there is none of this name."""
+
+    def successions(self) -> tuple[bytes, ...]:
+        """Every succession of the room's logs, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,41 +55,43 @@ class About:
     detail: tuple[str, object]
 
 
-class KnownLog:
-    """The log under `key`; the checkpoint is kept in the file `kept`. `newest` fetches the room's own."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A checkpoint, and the signed note that it came in."""
 
-    def __init__(self, key: VerifierKey, kept: Path, newest: Callable[[], bytes]) -> None:
+    checkpoint: Checkpoint
+    message: bytes
+
+
+class KnownLog:
+    """The log under `key`; the checkpoint is kept in the file `kept`. `pin` is told the key of a log that was followed.
+
+    `news`: lines that a person should read once.
+    """
+
+    def __init__(self, key: VerifierKey, kept: Path, source: Source, pin: Callable[[VerifierKey], None]) -> None:
         self.key = key
+        self.news: list[str] = []
         self._kept = kept
-        self._newest = newest
+        self._source = source
+        self._pin = pin
+        self._read: tuple[Checkpoint, Node, dict[str, bytes]] | None = None
 
     def last(self) -> Checkpoint | None:
         """The largest checkpoint seen so far. Raises `LogRefused` when its file was damaged."""
-        try:
-            return open_checkpoint(self._kept.read_bytes(), self.key)
-        except FileNotFoundError:
-            return None
-        except NoteError:
-            raise LogRefused(f"{self._kept} is damaged; restore it from a backup before you go on") from None
+        shown = self._last()
+        return shown.checkpoint if shown else None
 
-    def refresh(self) -> Checkpoint:
-        """The room's newest checkpoint, checked against the one kept. Raises `LogRefused`."""
-        message = self._newest()
-        checkpoint = self._open(message)
-        last = self.last()
-        if last and (checkpoint.size < last.size or (checkpoint.size == last.size and checkpoint.root != last.root)):
-            evidence = self._kept.with_name(f"{self._kept.name}.refused")
-            files.write(evidence, message, private=True)
-            raise LogRefused(
-                f"the room shows another log than before; do not go on, keep {self._kept.name} and {evidence.name},"
-                " and tell the other partners"
-            )
-        if last is None or checkpoint.size > last.size:
-            files.write(self._kept, message, private=True)
-        return checkpoint
+    def refresh(self, confirmed: bytes | None = None) -> Checkpoint:
+        """The room's newest checkpoint, proven to extend the one kept. Raises `LogRefused`.
+
+        `confirmed`: the root of the last checkpoint of a log that ended, as a person knows it from other partners.
+        """
+        return self._refresh(confirmed).checkpoint
 
     def check(self, receipt: Receipt, about: About) -> Verdict:
         """The verdict of a receipt that holds and is about `about`. Raises `LogRefused`."""
+        self._go_on()
         verdict = receipts.check(receipt, self.key)
         if not verdict.ok:
             failed = next(each for each in verdict.checks if not each.passed)
@@ -78,20 +100,146 @@ class KnownLog:
         named = body.details.get(about.detail[0]) == about.detail[1]
         if body.event.partition(":")[0] != about.subject or body.collaboration != about.collaboration or not named:
             raise LogRefused("the room's receipt is about something else than its answer; tell the operator")
-        self._keep(Proof.parse(receipt.proof).checkpoint.encode())
+        stated = _opened(Proof.parse(receipt.proof).checkpoint.encode(), self.key)
+        if stated.checkpoint != self.last():
+            self._extends(stated, self._refresh(None))
         return verdict
 
-    def _keep(self, message: bytes) -> None:
-        checkpoint, last = self._open(message), self.last()
-        if last is None or checkpoint.size > last.size:
+    def _refresh(self, confirmed: bytes | None) -> _Shown:
+        self._go_on()
+        message = self._file(CHECKPOINT)
+        if message is None:
+            raise LogRefused("the room shows no checkpoint of its log; tell the operator")
+        if _origin(message) != self.key.name:
+            return self._follow(message, confirmed)
+        shown, last = _opened(message, self.key), self._last()
+        if last is not None and shown.checkpoint != last.checkpoint:
+            self._extends(last, shown)
+        if last is None or shown.checkpoint.size > last.checkpoint.size:
             files.write(self._kept, message, private=True)
-        elif checkpoint != last:
-            self.refresh()
-            if checkpoint.size == last.size:
-                raise LogRefused("the room's receipt stands in another log than before; tell the other partners")
+        return shown
 
-    def _open(self, message: bytes) -> Checkpoint:
+    def _follow(self, message: bytes, confirmed: bytes | None) -> _Shown:
+        """Goes over to the log that took this one's place. Raises `LogRefused`."""
+        key, chain = self.key, list[tuple[Succession, bytes]]()
+        for note in self._source.successions():
+            try:
+                chain.append((open_succession(note, key), note))
+            except NoteError:
+                continue  # of a log before the one that is pinned
+            key = VerifierKey(chain[-1][0].origin, key.public)
+        if not chain:
+            raise LogRefused("the room's checkpoint belongs to another log than the one that is pinned; do not go on")
+        shown, last, (first, note) = _opened(message, key), self._last(), chain[0]
+        if last is not None:
+            named = _Shown(Checkpoint(first.ended, first.size, first.root), note)
+            self._continues(last, shown, named, first.shared, confirmed)
+        self._pin(key)
+        self.key = key
+        files.write(self._kept, message, private=True)
+        self.news.append(
+            f"The room lost a part of its log in a restore and goes on with a new one, {key.name}; it is pinned now."
+            f" The log before it ended with {first.size} entries, of which the new one has {first.shared}."
+            f" Its key is {key}; ask the operator whether it is the same."
+        )
+        return shown
+
+    def _continues(self, last: _Shown, shown: _Shown, named: _Shown, shared: int, confirmed: bytes | None) -> None:
+        """Returns where a new log may be followed, by the checkpoint kept and the last one that it names.
+
+        `shared`: how many entries it says that it took over.
+        """
+        kept, end = last.checkpoint, named.checkpoint
+        if kept == end:
+            return
+        if kept.size >= end.size:
+            self._fork(last, named)
+        if kept.size <= shown.checkpoint.size and self._has(kept, shown):
+            return
+        if kept.size <= shared:
+            self._fork(last, shown)
+        if confirmed is None or not hmac.compare_digest(confirmed, end.root):
+            raise LogRefused(
+                "the room goes on with a new log after a restore, and entries that you saw are not in it; ask the other"
+                f" partners for their last checkpoint, and if its root is {end.root.hex()}, run"
+                f" `cleanroom-partner accept-log {end.root.hex()}`"
+            )
+
+    def _extends(self, older: _Shown, newer: _Shown) -> None:
+        """Returns where `newer` is proven to begin with `older`; else the evidence is kept. Raises `LogRefused`."""
+        if older.checkpoint.size > newer.checkpoint.size or not self._has(older.checkpoint, newer):
+            self._fork(older, newer)
+
+    def _has(self, older: Checkpoint, newer: _Shown) -> bool:
+        """Whether the log of `newer`, read from its tiles, begins with `older`. Raises `LogRefused`."""
+        size = newer.checkpoint.size
+        if older.size == size:
+            return older.root == newer.checkpoint.root
+        if self._read is None or self._read[0] != newer.checkpoint:
+            fetched: dict[str, bytes] = {}
+            self._read = (newer.checkpoint, tiles.reader(size, lambda tile: self._tile(tile, fetched)), fetched)
+        node = self._read[1]
         try:
-            return open_checkpoint(message, self.key)
-        except NoteError as problem:
-            raise LogRefused(f"the room's checkpoint does not hold: {problem}") from None
+            if root(size, node) != newer.checkpoint.root:
+                self._read = None
+                raise LogRefused("the files of the room's log do not lead to its checkpoint; tell the operator")
+            return root(older.size, node) == older.root
+        except ValueError as problem:
+            raise LogRefused(f"{problem}; tell the operator") from None
+
+    def _tile(self, tile: Tile, fetched: dict[str, bytes]) -> bytes:
+        """The bytes of a tile; a partial one may have been filled meanwhile, and is the beginning of the full one."""
+        data = self._file(tile.path)
+        if data is None:
+            data = self._file(Tile(tile.level, tile.index, tiles.WIDTH).path)
+        if data is None:
+            raise LogRefused("files of the room's log are missing; tell the operator")
+        fetched[tile.path] = data[: tile.width * HASH_SIZE]
+        return fetched[tile.path]
+
+    def _fork(self, kept: _Shown, shown: _Shown) -> None:
+        """Keeps the evidence, and stops. Raises `LogRefused`."""
+        folder = self._kept.with_name(EVIDENCE)
+        evidence = {"kept": kept.message, "shown": shown.message, **(self._read[2] if self._read else {})}
+        for name, data in evidence.items():
+            path = folder / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.write(path, data, private=True)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        folder = self._kept.with_name(EVIDENCE)
+        if folder.exists():
+            raise LogRefused(
+                "the room shows another log than before, so nothing goes on; the evidence is in"
+                f" {folder.name} of the partner's folder: keep it, and tell the other partners"
+            )
+
+    def _last(self) -> _Shown | None:
+        try:
+            message = self._kept.read_bytes()
+            # One of an older log is what a cut left between pinning the new log and keeping its checkpoint.
+            origin = read_unverified(message).origin
+            checkpoint = open_checkpoint(message, VerifierKey(origin, self.key.public))
+        except FileNotFoundError:
+            return None
+        except NoteError:
+            raise LogRefused(f"{self._kept} is damaged; restore it from a backup before you go on") from None
+        return _Shown(checkpoint, message) if origin == self.key.name else None
+
+    def _file(self, name: str) -> bytes | None:
+        return self._source.log_file(name)
+
+
+def _opened(message: bytes, key: VerifierKey) -> _Shown:
+    try:
+        return _Shown(open_checkpoint(message, key), message)
+    except NoteError as problem:
+        raise LogRefused(f"the room's checkpoint does not hold: {problem}") from None
+
+
+def _origin(message: bytes) -> str:
+    try:
+        return read_unverified(message).origin
+    except NoteError as problem:
+        raise LogRefused(f"the room's checkpoint does not hold: {problem}") from None

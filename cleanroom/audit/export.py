@@ -19,10 +19,10 @@ from cleanroom.audit.documents import Document, Named
 from cleanroom.audit.files import PRIVATE, locked, sync_folder
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.publisher import CHECKPOINT, LOCK
-from cleanroom.audit.tiles import tiles
 from partners.transparency.checkpoint import read_unverified
 from partners.transparency.encoding import encode_base64
 from partners.transparency.entry import Body
+from partners.transparency.tiles import tiles
 from policies import canonical
 
 BODIES = "bodies.jsonl"

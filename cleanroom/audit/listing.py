@@ -17,8 +17,8 @@ from cleanroom.audit import archive
 from cleanroom.audit.archive import ArchiveError
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.export import BODIES
-from cleanroom.audit.tiles import decode_bundle
 from partners.transparency.entry import Body, Entry, EntryError
+from partners.transparency.tiles import decode_bundle
 from policies import canonical
 
 _BUNDLES = "tile/entries/"

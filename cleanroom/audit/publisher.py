@@ -15,10 +15,10 @@ from cleanroom.audit import log
 from cleanroom.audit.files import PUBLIC, locked, write_file
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import Signer
-from cleanroom.audit.tiles import WIDTH, Tile, encode_bundle, tiles
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import consistency_proof, root
 from partners.transparency.note import NoteError, VerifierKey
+from partners.transparency.tiles import WIDTH, Tile, encode_bundle, tiles
 
 CHECKPOINT = "checkpoint"
 LOCK = ".lock"

@@ -10,9 +10,9 @@ from cleanroom.audit.archive import Member
 from cleanroom.audit.documents import Document
 from cleanroom.audit.export import BODIES, DOCUMENTS, README, README_TEXT, VERIFIER, VERIFIER_TEXT, member_names
 from cleanroom.audit.reading import content, lines
-from cleanroom.audit.tiles import MAX_BUNDLE_BYTES, decode_bundle, encode_bundle, tiles
 from partners.transparency.merkle import Node
 from partners.transparency.note import MAX_NOTE_BYTES
+from partners.transparency.tiles import MAX_BUNDLE_BYTES, decode_bundle, encode_bundle, tiles
 
 
 def members(

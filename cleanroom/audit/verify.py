@@ -29,12 +29,12 @@ from cleanroom.audit.reading import (
     lines,
     opened,
 )
-from cleanroom.audit.tiles import MAX_BUNDLE_BYTES, WIDTH, decode_bundle, tiles
 from partners.transparency.check import Check, Outcome
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.entry import Body, Entry, EntryError, commitment
 from partners.transparency.merkle import HASH_SIZE, Node, leaf_hash, nodes_of, root
 from partners.transparency.note import MAX_NOTE_BYTES, NoteError, VerifierKey
+from partners.transparency.tiles import MAX_BUNDLE_BYTES, WIDTH, decode_bundle, tiles
 
 Value = TypeVar("Value")
 Replay = Callable[[Iterable[Opened], Mapping[str, Document], bool], Replayed]

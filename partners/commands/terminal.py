@@ -91,9 +91,12 @@ class Setup:
 
     @contextmanager
     def room(self) -> Iterator[tuple[Home, Room]]:
-        """The folder and the room that it joined."""
+        """The folder and the room that it joined, whose log has only grown. Raises `LogRefused`."""
         home = self.home()
         with closing(open_room(home, self.transport)) as room:
+            room.log.refresh()
+            for line in room.log.news:
+                click.echo(line, err=True)
             yield home, room
 
 

@@ -39,7 +39,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RoomFacts:
-    """What a room says of itself: its log's origin and key, the `aud` of assertions, its floor, an owner's micro-ε."""
+    """What a room says of itself: its log's origin and key, the `aud` of assertions, its floor, an owner's micro-ε.
+
+    `successions`: signed notes about the logs before this one, unverified.
+    """
 
     name: str
     token_audience: str
@@ -47,6 +50,7 @@ class RoomFacts:
     floor: Terms
     version: str
     allowance: int
+    successions: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,7 @@ def room_facts(value: object) -> RoomFacts:
         floor,
         plain(fields.text(found, "version")),
         fields.integer(found, "allowance"),
+        tuple(str(note).encode() for note in fields.items(found, "successions")),
     )
 
 

@@ -6,6 +6,7 @@ in paths are checked before they are sent.
 
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as quoted
@@ -35,7 +36,7 @@ from partners.room.answers import (
     RoomFacts,
     Version,
 )
-from partners.room.connection import Connection
+from partners.room.connection import Connection, RoomRefused
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
 from partners.withdrawal import SignedBatch
@@ -270,9 +271,18 @@ class Room:
     def ledger(self) -> Ledger:
         return answers.ledger(self._connection.get("/v1/ledger"))
 
-    def newest_checkpoint(self) -> bytes:
-        """The log's signed checkpoint, unverified."""
-        return self._connection.send("GET", "/v1/log/checkpoint", signed_in=False).content
+    def log_file(self, name: str) -> bytes | None:
+        """A file of the published log, such as `checkpoint`, unverified; None where the room has none."""
+        try:
+            return self._connection.send("GET", f"/v1/log/{name}", signed_in=False).content
+        except RoomRefused as refused:
+            if refused.problem.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def successions(self) -> tuple[bytes, ...]:
+        """The successions of the room's logs, oldest first, unverified."""
+        return self.facts().successions
 
     def _report(self, value: object) -> Report:
         report = reports.read_report(value)

@@ -39,8 +39,7 @@ def open_room(home: Home, transport: Transport | None = None) -> Room:
     """The room that the folder joined. Raises `BadHome` before that."""
     pinned = home.room()
     connection = Connection(pinned.url, Credentials(pinned.partner, home.identity(), pinned.token_audience), transport)
-    newest = Room(connection).newest_checkpoint
-    return Room(connection, KnownLog(pinned.vkey, home.checkpoint, newest))
+    return Room(connection, KnownLog(pinned.vkey, home.checkpoint, Room(connection), home.follow_log))
 
 
 def join(home: Home, url: str, code: str, transport: Transport | None = None) -> tuple[PinnedRoom, tuple[str, ...]]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from cleanroom.audit.export import member_names
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import Signer, SignerRefused
-from cleanroom.audit.tiles import decode_bundle
 from partners.transparency.checkpoint import open_checkpoint
 from partners.transparency.merkle import leaf_hash, nodes_of, root
+from partners.transparency.tiles import decode_bundle
 from tests.audit.rooms import Room, make_room
 
 NOT_TILES = {"README", "bodies.jsonl", "documents.jsonl", "verify.py"}

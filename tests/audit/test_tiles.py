@@ -1,10 +1,15 @@
 """Tiles: which there are, their paths, and the bytes of bundles. Figures from C2SP tlog-tiles."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.audit.tiles import Tile, decode_bundle, encode_bundle, tiles
+from partners.transparency.merkle import leaf_hash, nodes_of, root
+from partners.transparency.tiles import Tile, decode_bundle, encode_bundle, reader, tiles
+
+TREE = nodes_of([leaf_hash(b"%d" % number) for number in range(70_000)])
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,26 @@ def test_a_cut_bundle_is_refused_or_shorter(entries: list[bytes], data: st.DataO
     else:
         with pytest.raises(ValueError, match="cut off"):
             decode_bundle(whole[:cut])
+
+
+@given(st.integers(1, 70_000), st.data())
+@settings(deadline=None, max_examples=30)
+def test_a_tree_read_from_its_tiles_is_the_tree(size: int, data: st.DataObject) -> None:
+    """Every hash of a complete subtree, from tiles of three levels; each tile is fetched once."""
+    whole, fetched = TREE, Counter[Tile]()
+
+    def fetch(tile: Tile) -> bytes:
+        assert tile in set(tiles(size))
+        fetched[tile] += 1
+        return b"".join(whole(8 * tile.level, tile.first + place) for place in range(tile.width))
+
+    node = reader(size, fetch)
+    older = data.draw(st.integers(1, size))
+    assert root(older, node) == root(older, whole)
+    assert root(size, node) == root(size, whole)
+    assert set(fetched.values()) <= {1}
+
+
+def test_a_tile_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="another length"):
+        reader(5, lambda _: bytes(31))(0, 0)

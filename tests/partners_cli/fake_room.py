@@ -23,6 +23,7 @@ from partners.transparency.entry import Body, Entry, commitment
 from partners.transparency.merkle import inclusion_proof, leaf_hash, nodes_of, root
 from partners.transparency.note import SigningKey
 from partners.transparency.proof import Proof
+from partners.transparency.tiles import tiles
 from policies import agreement as agreements
 from policies import canonical
 from policies.agreement import Agreement
@@ -37,6 +38,7 @@ class FakeRoom:
     def __init__(self) -> None:
         self.signer = SigningKey(ORIGIN, bytes(range(32)))
         self.leaves: list[bytes] = [b"genesis"]
+        self.notes: list[bytes] = []
         self.codes: dict[str, str] = {}
         self.partners: dict[str, PublicKeys] = {}
         self.tokens: dict[str, str] = {}
@@ -64,7 +66,20 @@ class FakeRoom:
 
     def checkpoint(self) -> bytes:
         hashes = [leaf_hash(leaf) for leaf in self.leaves]
-        return self.signer.sign(Checkpoint(ORIGIN, len(hashes), root(len(hashes), nodes_of(hashes))).text())
+        return self.signer.sign(Checkpoint(self.signer.name, len(hashes), root(len(hashes), nodes_of(hashes))).text())
+
+    def log_file(self, name: str) -> bytes | None:
+        """The published log: its checkpoint and the tiles of its hashes."""
+        if name == "checkpoint":
+            return self.checkpoint()
+        node = nodes_of([leaf_hash(leaf) for leaf in self.leaves])
+        found = {tile.path: tile for tile in tiles(len(self.leaves))}.get(name)
+        if found is None:
+            return None
+        return b"".join(node(8 * found.level, found.first + place) for place in range(found.width))
+
+    def successions(self) -> tuple[bytes, ...]:
+        return tuple(self.notes)
 
     def receipt(self, event: str, collaboration: str | None, details: dict[str, object]) -> dict[str, str]:
         """Logs an event; its receipt under the newest checkpoint."""
@@ -87,10 +102,13 @@ class FakeRoom:
 
     def _routed(self, request: httpx.Request, path: str) -> httpx.Response:
         if path == "/v1/room":
-            facts = {"name": ORIGIN, "token_audience": AUDIENCE, "vkey": str(self.signer.verifier)}
-            return httpx.Response(200, json={**facts, "floor": FLOOR, "version": "0.1.0", "allowance": 5_000_000})
-        if path == "/v1/log/checkpoint":
-            return httpx.Response(200, content=self.checkpoint())
+            facts: dict[str, Any] = {"name": self.signer.name, "token_audience": AUDIENCE}
+            facts["vkey"] = str(self.signer.verifier)
+            facts |= {"floor": FLOOR, "version": "0.1.0", "allowance": 5_000_000}
+            return httpx.Response(200, json=facts | {"successions": [note.decode() for note in self.notes]})
+        if path.startswith("/v1/log/"):
+            data = self.log_file(path.removeprefix("/v1/log/"))
+            return problem(404, "not-found", "Not found") if data is None else httpx.Response(200, content=data)
         if path == "/v1/join":
             return self._join(json.loads(request.content))
         if path == "/v1/token":

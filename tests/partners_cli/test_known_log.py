@@ -6,7 +6,10 @@ import pytest
 
 from partners.known_log import About, KnownLog, LogRefused
 from partners.receipts import Receipt
-from partners.transparency.note import SigningKey
+from partners.transparency.checkpoint import open_checkpoint
+from partners.transparency.merkle import nodes_of, root
+from partners.transparency.note import SigningKey, VerifierKey, split_note
+from partners.transparency.succession import Succession
 from tests.partners_cli.fake_room import ORIGIN, FakeRoom
 
 ABOUT = About("decision", "drive-1", ("report", "r-1"))
@@ -14,7 +17,11 @@ ABOUT = About("decision", "drive-1", ("report", "r-1"))
 
 @pytest.fixture
 def known(fake: FakeRoom, tmp_path: Path) -> KnownLog:
-    return KnownLog(fake.signer.verifier, tmp_path / "checkpoint", fake.checkpoint)
+    return known_log(fake, tmp_path)
+
+
+def known_log(fake: FakeRoom, folder: Path, key: VerifierKey | None = None) -> KnownLog:
+    return KnownLog(key or fake.signer.verifier, folder / "checkpoint", fake, lambda _: None)
 
 
 def decided(fake: FakeRoom, report: str = "r-1", collaboration: str = "drive-1") -> Receipt:
@@ -31,7 +38,7 @@ def test_the_largest_checkpoint_is_kept(fake: FakeRoom, known: KnownLog, tmp_pat
     assert last.size == 3
     known.check(early, ABOUT)
     assert known.last() == last
-    again = KnownLog(fake.signer.verifier, tmp_path / "checkpoint", fake.checkpoint)
+    again = known_log(fake, tmp_path)
     assert again.last() == last
 
 
@@ -52,7 +59,7 @@ def test_a_receipt_of_something_else_is_refused(fake: FakeRoom, known: KnownLog,
 
 
 def test_a_receipt_under_another_key_is_refused(fake: FakeRoom, tmp_path: Path) -> None:
-    other = KnownLog(SigningKey(ORIGIN, bytes(32)).verifier, tmp_path / "checkpoint", fake.checkpoint)
+    other = known_log(fake, tmp_path, SigningKey(ORIGIN, bytes(32)).verifier)
     with pytest.raises(LogRefused, match="signature"):
         other.check(decided(fake), ABOUT)
 
@@ -70,7 +77,8 @@ def test_a_log_that_shrank_is_refused_and_kept_as_evidence(fake: FakeRoom, known
     del fake.leaves[-1]
     with pytest.raises(LogRefused, match="another log than before"):
         known.refresh()
-    assert (tmp_path / "checkpoint.refused").read_bytes() == fake.checkpoint()
+    assert (tmp_path / "fork" / "shown").read_bytes() == fake.checkpoint()
+    assert (tmp_path / "fork" / "kept").read_bytes() == (tmp_path / "checkpoint").read_bytes()
     last = known.last()
     assert last is not None
     assert last.size == 3
@@ -100,3 +108,187 @@ def test_a_damaged_memory_is_not_taken_for_none(fake: FakeRoom, known: KnownLog,
     (tmp_path / "checkpoint").write_bytes(b"x")
     with pytest.raises(LogRefused, match="damaged"):
         known.refresh()
+
+
+def grown(fake: FakeRoom, size: int) -> None:
+    while len(fake.leaves) < size:
+        fake.leaves.append(b"entry %d" % len(fake.leaves))
+
+
+@pytest.mark.parametrize(("seen", "now"), [(1, 2), (3, 255), (200, 256), (255, 600), (256, 257), (300, 66_000)])
+def test_a_log_that_grew_is_proven_by_its_tiles(fake: FakeRoom, known: KnownLog, seen: int, now: int) -> None:
+    grown(fake, seen)
+    known.refresh()
+    grown(fake, now)
+    assert known.refresh().size == now
+
+
+@pytest.mark.parametrize("now", [40, 300])
+def test_a_longer_log_with_another_past_stops_everything(
+    fake: FakeRoom, known: KnownLog, tmp_path: Path, now: int
+) -> None:
+    """Both checkpoints are signed and no entry is missing: only the proof tells. What it was told with is kept."""
+    grown(fake, 30)
+    known.refresh()
+    fake.leaves[12] = b"another entry"
+    grown(fake, now)
+    for _ in range(2):
+        with pytest.raises(LogRefused, match="another log than before"):
+            known.refresh()
+    with pytest.raises(LogRefused, match="another log than before"):
+        known.check(decided(fake), ABOUT)
+    fork = tmp_path / "fork"
+    assert {path.stat().st_mode & 0o077 for path in fork.rglob("*") if path.is_file()} == {0}
+    kept, shown = (open_checkpoint((fork / name).read_bytes(), known.key) for name in ("kept", "shown"))
+    hashes = [
+        data[at : at + 32]
+        for path in sorted((fork / "tile" / "0").rglob("*"))
+        if path.is_file()
+        for data in [path.read_bytes()]
+        for at in range(0, len(data), 32)
+    ]
+    assert root(kept.size, nodes_of(hashes[: kept.size])) != kept.root
+    assert shown.size == now
+
+
+def test_a_receipt_of_another_log_stops_everything(fake: FakeRoom, known: KnownLog) -> None:
+    """The room shows everybody one log, and gives one partner a receipt from another."""
+    honest = list(fake.leaves)
+    receipt = decided(fake)
+    fake.leaves = [*honest, b"something else", b"and more"]
+    with pytest.raises(LogRefused, match="another log"):
+        known.check(receipt, ABOUT)
+
+
+def test_a_partial_tile_that_was_filled_meanwhile(
+    fake: FakeRoom, known: KnownLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown(fake, 20)
+    known.refresh()
+    grown(fake, 30)
+    shown = fake.checkpoint()
+    grown(fake, 256)
+    real = fake.log_file
+    monkeypatch.setattr(fake, "log_file", lambda name: shown if name == "checkpoint" else real(name))
+    assert known.refresh().size == 30
+
+
+@pytest.mark.parametrize("broken", [None, b"", bytes(32 * 30)], ids=["missing", "cut", "others"])
+def test_broken_tiles_are_no_fork(
+    fake: FakeRoom, known: KnownLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes | None
+) -> None:
+    grown(fake, 20)
+    known.refresh()
+    grown(fake, 30)
+    real = fake.log_file
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "log_file", lambda name: broken if name.startswith("tile/") else real(name))
+        with pytest.raises(LogRefused, match="tell the operator"):
+            known.refresh()
+    assert not (tmp_path / "fork").exists()
+    assert known.refresh().size == 30
+
+
+NEXT = "room.example/audit-v2"
+
+
+class Restored:
+    """A room that lost entries in a restore: a log of 20 goes on as a new one from its first 10 entries."""
+
+    def __init__(self, fake: FakeRoom, folder: Path, seen: int) -> None:
+        self.fake, self.pinned = fake, list[VerifierKey]()
+        self.known = KnownLog(fake.signer.verifier, folder / "checkpoint", fake, self.pinned.append)
+        grown(fake, seen)
+        self.known.refresh()
+        grown(fake, 20)
+        self.end = open_checkpoint(fake.checkpoint(), fake.signer.verifier)
+
+    def begin(self, **changed: object) -> None:
+        said = {"ended": ORIGIN, "size": self.end.size, "root": self.end.root, "origin": NEXT, "shared": 10} | changed
+        self.fake.notes.append(self.fake.signer.sign(Succession(**said).text()))  # type: ignore[arg-type] # of a test
+        self.fake.signer = SigningKey(NEXT, self.fake.signer.seed)
+        self.fake.leaves[10:] = [b"restored", b"and on"]
+
+
+@pytest.mark.parametrize("seen", [20, 10, 7])
+def test_a_new_log_that_names_or_extends_what_was_seen_is_followed_once(
+    fake: FakeRoom, tmp_path: Path, seen: int
+) -> None:
+    at = Restored(fake, tmp_path, seen)
+    at.begin()
+    assert at.known.refresh().origin == NEXT
+    assert at.pinned == [at.known.key]
+    assert at.known.key == fake.signer.verifier
+    (line,) = at.known.news
+    assert "lost a part of its log" in line
+    at.known.refresh()
+    assert len(at.known.news) == 1
+    again = known_log(fake, tmp_path)
+    again.refresh()
+    assert again.news == []
+
+
+def test_entries_that_were_seen_and_are_gone_take_a_person(fake: FakeRoom, tmp_path: Path) -> None:
+    at = Restored(fake, tmp_path, 15)
+    at.begin()
+    with pytest.raises(LogRefused, match=f"accept-log {at.end.root.hex()}"):
+        at.known.refresh()
+    with pytest.raises(LogRefused, match="accept-log"):
+        at.known.refresh(confirmed=bytes(32))
+    assert at.pinned == []
+    assert at.known.refresh(confirmed=at.end.root).origin == NEXT
+
+
+@pytest.mark.parametrize(
+    ("seen", "changed"),
+    [(20, {"root": bytes(32)}), (20, {"size": 15}), (10, {"size": 9}), (15, {"shared": 16})],
+    ids=["another root", "fewer entries than were signed", "fewer than were seen", "says that it has them"],
+)
+def test_a_new_log_that_denies_what_was_seen_is_a_fork(
+    fake: FakeRoom, tmp_path: Path, seen: int, changed: dict[str, object]
+) -> None:
+    at = Restored(fake, tmp_path, seen)
+    at.begin(**changed)
+    for _ in range(2):
+        with pytest.raises(LogRefused, match="another log than before"):
+            at.known.refresh(confirmed=bytes(32))
+    assert (tmp_path / "fork" / "kept").exists()
+
+
+def test_a_new_log_with_another_past_is_a_fork(fake: FakeRoom, tmp_path: Path) -> None:
+    at = Restored(fake, tmp_path, 7)
+    at.begin()
+    fake.leaves[3] = b"another entry"
+    with pytest.raises(LogRefused, match="another log than before"):
+        at.known.refresh()
+
+
+def test_a_new_log_without_a_word_of_the_old_key_is_refused(fake: FakeRoom, tmp_path: Path) -> None:
+    at = Restored(fake, tmp_path, 20)
+    at.begin()
+    stranger = SigningKey(ORIGIN, bytes(32))
+    fake.notes = [stranger.sign(split_note(fake.notes[0])[0])]
+    with pytest.raises(LogRefused, match="another log than the one that is pinned"):
+        at.known.refresh()
+    assert at.pinned == []
+
+
+def test_two_new_logs_in_a_row(fake: FakeRoom, tmp_path: Path) -> None:
+    at = Restored(fake, tmp_path, 20)
+    at.begin()
+    end = open_checkpoint(fake.checkpoint(), fake.signer.verifier)
+    third = "room.example/audit-v3"
+    fake.notes.append(fake.signer.sign(Succession(NEXT, end.size, end.root, third, 11).text()))
+    fake.signer = SigningKey(third, fake.signer.seed)
+    fake.leaves[11:] = [b"restored again"]
+    assert at.known.refresh().origin == third
+
+
+def test_a_cut_between_pinning_and_keeping(fake: FakeRoom, tmp_path: Path) -> None:
+    """The key is that of the new log already, the checkpoint still of the old one: it was followed."""
+    at = Restored(fake, tmp_path, 20)
+    at.begin()
+    before = (tmp_path / "checkpoint").read_bytes()
+    at.known.refresh()
+    (tmp_path / "checkpoint").write_bytes(before)
+    assert known_log(fake, tmp_path).refresh().origin == NEXT

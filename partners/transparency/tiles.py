@@ -4,12 +4,14 @@ A tile of level L holds up to 256 hashes of complete subtrees of 256^L leaves. L
 beside each lies a bundle of the entries themselves. Only right-most tiles are partial. Pure.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from partners.transparency.entry import MAX_ENTRY_BYTES
+from partners.transparency.merkle import HASH_SIZE, Node, nodes_of
 
-WIDTH = 256
+LEVELS = 8
+WIDTH = 1 << LEVELS
 MAX_BUNDLE_BYTES = WIDTH * (2 + MAX_ENTRY_BYTES)
 
 
@@ -68,6 +70,30 @@ def decode_bundle(data: bytes) -> list[bytes]:
         found.append(data[at + 2 : end])
         at = end
     return found
+
+
+def reader(size: int, fetch: Callable[[Tile], bytes]) -> Node:
+    """The tree of a log of `size` leaves, read from its tiles; each is fetched once, when it is first needed.
+
+    ValueError for a tile that has not as many hashes as it must. Nothing is verified: compare roots.
+    """
+    kept: dict[Tile, bytes] = {}
+
+    def node(level: int, index: int) -> bytes:
+        height, inner = divmod(level, LEVELS)
+        first = index << inner
+        place = first // WIDTH
+        tile = Tile(height, place, min(WIDTH, (size >> LEVELS * height) - place * WIDTH))
+        if tile not in kept:
+            fetched = fetch(tile)
+            if len(fetched) != tile.width * HASH_SIZE:
+                raise ValueError("a tile of the log has another length than it must")
+            kept[tile] = fetched
+        start = (first - tile.first) * HASH_SIZE
+        data = kept[tile][start : start + (HASH_SIZE << inner)]
+        return nodes_of([data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)])(inner, 0)
+
+    return node
 
 
 def _number(index: int) -> str:
