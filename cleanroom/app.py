@@ -30,7 +30,7 @@ from cleanroom.api import (
 from cleanroom.api.problems import Problem
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.publisher import LogUnavailable
-from cleanroom.audit.signer import SignerRefused
+from cleanroom.audit.signer import Behind, SignerRefused
 from cleanroom.room import Room
 from cleanroom.settings import read
 from cleanroom.setup import open_room
@@ -87,6 +87,7 @@ def create_app(room: Room | None = None) -> Flask:
     app.register_blueprint(pages.blueprint)
     app.register_error_handler(HTTPException, problems.handle)
     app.register_error_handler(SignerRefused, _log_unavailable)
+    app.register_error_handler(Behind, _restored)
     app.register_error_handler(LogDamaged, _log_unavailable)
     app.register_error_handler(OSError, _disk_failed)
     app.register_error_handler(sqlite3.OperationalError, _catalog_failed)
@@ -106,9 +107,14 @@ def _log_unavailable(_: Exception) -> Response:
     return problems.render(Problem.LOG, Problem.LOG.title)
 
 
+def _restored(_: Behind) -> Response:
+    """Fail closed: what was charged since the backup is not known here."""
+    return problems.render(Problem.RESTORED, Problem.RESTORED.title)
+
+
 def _disk_failed(error: OSError) -> Response:
     """Fail closed, and true to the cause: a full disk, the log's files, or any other file."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         problem = Problem.DISK_FULL
     else:
         problem = Problem.LOG if isinstance(error, LogUnavailable) else Problem.DISK

@@ -225,6 +225,34 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--from", "source", type=click.Path(path_type=Path), help="The newer catalog.sqlite, or an export of it.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    help="The file `checkpoint` of a partner's folder, where the signer's state is gone; may be repeated.",
+)
+@DATA
+@KEYS
+def recover(source: Path | None, checkpoints: tuple[Path, ...], data: Path | None, keys: Path | None) -> None:
+    """Lets a room go on after its data folder was restored from a backup, without forgetting any charge.
+
+    Stop the room first. Without --from, or where entries are still missing, a new log begins.
+
+    Example: cleanroom recover --from /damaged/catalog.sqlite --data /srv/room
+    """
+    from cleanroom import recovery
+
+    made = recovery.recover(_settings(data, keys), source, [path.read_bytes() for path in checkpoints])
+    if made is None:
+        click.echo("Nothing is missing: the room has all that was signed. It can serve.")
+        return
+    for line in recovery.told(made):
+        click.echo(line)
+
+
+@cli.command()
 def settings() -> None:
     """Lists the settings, which come from the environment.
 

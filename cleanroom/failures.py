@@ -5,6 +5,7 @@ from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import SignerRefused
 from cleanroom.backup import BackupFailed
 from cleanroom.changes import Outdated
+from cleanroom.recovery import RecoveryFailed
 from cleanroom.rehearsal.scenario import BadScenario
 from cleanroom.serving import CannotListen
 from cleanroom.settings import BadSettings
@@ -18,6 +19,7 @@ EXPECTED = (
     CannotListen,
     LogDamaged,
     Outdated,
+    RecoveryFailed,
     SetupFailed,
     SignerRefused,
 )

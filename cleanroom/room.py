@@ -68,7 +68,11 @@ class Room:
         actor: str | None,
         details: Mapping[str, object],
     ) -> int:
-        """Appends a leaf within the caller's transaction; its number. `actor` is a key id or None for the room."""
+        """Appends a leaf within the caller's transaction; its number. `actor` is a key id or None for the room.
+
+        Raises `LogUnavailable`, `SignerRefused` where the leaf could not be published: then nothing commits.
+        """
+        publisher.ready(self.settings.log, self.signer, log.size(connection))
         milliseconds = int(self.clock().timestamp() * 1000)
         event = Event(kind, collaboration=collaboration, actor=actor, details=details)
         return log.append(connection, event, milliseconds, secrets.token_bytes(32))

@@ -67,17 +67,22 @@ class Suppressions:
 
     def acknowledged(self, path: Path, kept: Kept, note: bytes) -> None:
         """Keeps the room's acknowledgement beside a batch."""
-        done = path.with_name(f"{path.name.removesuffix(_WAITING)}.json")
+        done = path.with_name(f"{path.name.removesuffix(_WAITING).removesuffix('.json')}.json")
         files.write(done, _written(replace(kept, acknowledgement=note)), private=True)
-        path.unlink(missing_ok=True)
+        if path != done:
+            path.unlink(missing_ok=True)
 
     def waiting(self) -> Iterator[tuple[Path, Kept]]:
         """The batches without an answer, in the order in which they were made. Raises `DamagedList`."""
         return ((path, _read(path)) for _, path in self._files() if path.name.endswith(_WAITING))
 
+    def answered(self) -> Iterator[tuple[Path, Kept]]:
+        """The batches that were answered, with their files, in the order in which they were made."""
+        return ((path, _read(path)) for _, path in self._files() if not path.name.endswith(_WAITING))
+
     def __iter__(self) -> Iterator[Kept]:
         """Every batch that was answered, in the order in which they were made. Raises `DamagedList`."""
-        return (_read(path) for _, path in self._files() if not path.name.endswith(_WAITING))
+        return (kept for _, kept in self.answered())
 
     def _files(self) -> list[tuple[int, Path]]:
         paths = list(self._folder.iterdir()) if self._folder.is_dir() else []

@@ -113,6 +113,12 @@ class Problem(Enum):
         "The audit log cannot be written",
         "Nothing is answered without its log entry. Tell the operator.",
     )
+    RESTORED = (
+        "restored",
+        503,
+        "The room was restored from a backup and not recovered",
+        "Nothing is answered until the operator has run `cleanroom recover`. Tell the operator.",
+    )
     INTERNAL = ("internal", 500, "The room failed", "Tell the operator when it happened.")
 
     def __init__(self, code: str, status: int, title: str, hint: str) -> None:

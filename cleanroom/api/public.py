@@ -12,8 +12,9 @@ from cleanroom.api import auth, schemas
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
+from cleanroom.audit import log as audit_log
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import partners
+from cleanroom.catalog import partners, recovery
 from cleanroom.catalog.partners import TOKEN_SECONDS
 from partners.keys import key_id, verify
 from partners.protocol import PublicKeys
@@ -36,14 +37,15 @@ def facts() -> dict[str, Any]:
         "floor": terms.to_json(settings.floor),
         "version": __version__,
         "allowance": settings.allowance,
+        "successions": [note.decode() for note in recovery.successions(catalog())],
     }
 
 
 @blueprint.get("/health")
 @blueprint.response(200, schemas.HealthSchema)
 def health() -> dict[str, str]:
-    """Whether the catalog answers."""
-    catalog().room_name()
+    """Whether the room can answer: its catalog does, and its log has all that was ever signed."""
+    room().signer.covered(audit_log.size(catalog().connection))
     return {"status": "ok"}
 
 

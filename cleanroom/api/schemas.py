@@ -31,6 +31,9 @@ class RoomSchema(Schema):
     floor = fields.Dict(keys=fields.String(), required=True, metadata={"description": "the operator's terms"})
     version = fields.String(required=True)
     allowance = fields.Integer(required=True, metadata={"description": "lifetime allowance before grants, in micro-ε"})
+    successions = fields.List(
+        fields.String(), required=True, metadata={"description": "signed notes about logs before this one"}
+    )
 
 
 class HealthSchema(Schema):

@@ -16,6 +16,8 @@ class EventKind(StrEnum):
     ROOM_INIT = "room:init"  # the genesis leaf, and no other
     ROOM_START = "room:start"
     ROOM_STOP = "room:stop"
+    ROOM_RESTORE = "room:restore"
+    CLOCK_JUMP = "clock:jump"
     PARTNER_INVITE = "partner:invite"
     PARTNER_JOIN = "partner:join"
     PARTNER_READMIT = "partner:readmit"

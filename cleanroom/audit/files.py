@@ -6,6 +6,7 @@ temporary name is fixed, because writers hold a lock: what a killed process left
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,17 @@ def write_file(path: Path, data: bytes, mode: int, *, durable: bool) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def probe(folder: Path, data: bytes, mode: int) -> None:
+    """Write `data` into the folder and take it away again: OSError where this cannot be done now. Nothing is synced."""
+    path = folder / f".probe.{secrets.token_hex(8)}"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(path: Path) -> None:

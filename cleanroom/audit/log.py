@@ -52,7 +52,19 @@ def append(connection: sqlite3.Connection, event: Event, now_ms: int, nonce: byt
     if (seq == 0) != (event.kind is EventKind.ROOM_INIT):
         raise ValueError("room:init is the first event of a log and no other")
     body = event.body()
-    entry = Entry(seq, now_ms, commitment(nonce, body)).encode()
+    _add(connection, seq, Entry(seq, now_ms, commitment(nonce, body)).encode(), body, nonce)
+    return seq
+
+
+def take_over(connection: sqlite3.Connection, entry: bytes, body: bytes, nonce: bytes) -> None:
+    """Adds, within the caller's transaction, a leaf that this log had before a restore. ValueError for another one."""
+    found, seq = Entry.parse(entry), size(connection)
+    if found.seq != seq or found.commit != commitment(nonce, body):
+        raise ValueError("this leaf is not the next one of the log, or its body is another")
+    _add(connection, seq, entry, body, nonce)
+
+
+def _add(connection: sqlite3.Connection, seq: int, entry: bytes, body: bytes, nonce: bytes) -> None:
     connection.execute(
         "INSERT INTO log_entries (seq, entry, body, nonce) VALUES (?, ?, ?, ?)", (seq, entry, body, nonce)
     )
@@ -63,7 +75,6 @@ def append(connection: sqlite3.Connection, event: Event, now_ms: int, nonce: byt
         digest = node_hash(node(level, number - 1), digest)
         level, number = level + 1, number >> 1
         _insert_node(connection, level, number, digest)
-    return seq
 
 
 def size(connection: sqlite3.Connection) -> int:

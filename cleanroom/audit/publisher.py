@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from cleanroom.audit import log
-from cleanroom.audit.files import PUBLIC, locked, write_file
+from cleanroom.audit.files import PUBLIC, locked, probe, write_file
 from cleanroom.audit.log import LogDamaged
-from cleanroom.audit.signer import Signer
+from cleanroom.audit.signer import Behind, Signer
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import consistency_proof, root
 from partners.transparency.note import NoteError, VerifierKey
@@ -22,6 +22,7 @@ from partners.transparency.tiles import WIDTH, Tile, encode_bundle, tiles
 
 CHECKPOINT = "checkpoint"
 LOCK = ".lock"
+_PROBE_BYTES = 1 << 16  # about what a full tile and its bundle need
 
 
 class LogUnavailable(OSError):
@@ -47,8 +48,12 @@ def _publish(catalog: Path, log_dir: Path, signer: Signer, whole: bool) -> bytes
         node = log.node_reader(connection)
         size = log.size(connection)
         published = _published(log_dir, signer.verifier)
-        if published and (published.size > size or root(published.size, node) != published.root):
-            raise LogDamaged("the catalog does not continue the published log; was a backup restored?")
+        if published and published.size > size:
+            raise Behind
+        if published and root(published.size, node) != published.root:
+            raise LogDamaged(
+                "the catalog does not continue the published log; keep both as they are, tell the partners"
+            )
         checkpoint = Checkpoint(signer.verifier.name, size, root(size, node))
         if published == checkpoint and not whole:
             return (log_dir / CHECKPOINT).read_bytes()
@@ -60,6 +65,20 @@ def _publish(catalog: Path, log_dir: Path, signer: Signer, whole: bool) -> bytes
         _write_tiles(connection, log_dir, start, size)
         write_file(log_dir / CHECKPOINT, note, PUBLIC, durable=False)
     return note
+
+
+def ready(log_dir: Path, signer: Signer, size: int) -> None:
+    """Returns where a leaf added to a log of `size` leaves can be published, as far as can be told before.
+
+    It is asked before anything commits, so that what cannot be published is not charged either. Raises LogUnavailable,
+    SignerRefused.
+    """
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        signer.ready(size)
+        probe(log_dir, bytes(_PROBE_BYTES), PUBLIC)
+    except OSError as problem:
+        raise LogUnavailable(problem.errno, problem.strerror) from problem
 
 
 def placed(log_dir: Path) -> bytes | None:

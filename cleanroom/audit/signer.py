@@ -11,11 +11,12 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from cleanroom.audit.files import PRIVATE, locked, sync_folder, write_file
+from cleanroom.audit.files import PRIVATE, locked, probe, sync_folder, write_file
 from partners.transparency.acknowledgement import Acknowledgement
 from partners.transparency.checkpoint import Checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, verify_consistency
 from partners.transparency.note import NoteError, SigningKey, VerifierKey
+from partners.transparency.succession import Succession
 
 _KEY = "log.key"
 _STATE = "log.state"
@@ -24,6 +25,16 @@ _LOCK = ".log.lock"
 
 class SignerRefused(Exception):
     """The signer has no usable key or state, or will not sign; the message is safe to print."""
+
+
+class Behind(SignerRefused):
+    """The log lacks entries that were signed: the catalog was restored from a backup."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the log is shorter than what was signed before; was a backup restored? Stop the room and run"
+            " `cleanroom recover`, or bring the newer data folder back"
+        )
 
 
 def create(folder: Path, origin: str) -> "Signer":
@@ -73,7 +84,7 @@ class Signer:
         with locked(self._folder / _LOCK):
             last = self.last()
             if size < max(last.size, 1):
-                raise SignerRefused("the log is shorter than what was signed before; was a backup restored?")
+                raise Behind
             if not verify_consistency(last.size, size, proof, last.root, root):
                 raise SignerRefused("the log does not extend what was signed before; entries were changed or replaced")
             text = Checkpoint(self._key.name, size, root).text()
@@ -82,9 +93,39 @@ class Signer:
                 sync_folder(self._folder)
             return self._key.sign(text)
 
+    def ready(self, size: int) -> None:
+        """Returns where a log of `size` leaves may grow: it has all that was signed, and the state can be written.
+
+        Raises `SignerRefused`, and OSError of the disk. It costs no sync, and promises nothing of the next moment.
+        """
+        self.covered(size)
+        probe(self._folder, (self._folder / _STATE).read_bytes(), PRIVATE)
+
+    def covered(self, size: int) -> None:
+        """Returns where a log of `size` leaves has all that was signed. Raises `Behind`, `SignerRefused`."""
+        if size < self.last().size:
+            raise Behind
+
+    def succession(self, ended: Checkpoint, origin: str, shared: int) -> bytes:
+        """The signed note that the log `origin` takes the place of this one, whose last checkpoint was `ended`."""
+        return self._key.sign(Succession(ended.origin, ended.size, ended.root, origin, shared).text())
+
     def acknowledge(self, collaboration: str, partner: str, day: str, batch: str) -> bytes:
         """The signed note that says that this batch was taken; the same again gives the same bytes."""
         return self._key.sign(Acknowledgement(self._key.name, collaboration, partner, day, batch).text())
+
+
+def succeed(folder: Path, origin: str) -> Signer:
+    """Ends the log of this folder, and begins the log `origin` with the same public key and an empty state.
+
+    The room has kept the signed succession before. Cut off anywhere and called again, it ends the same.
+    """
+    with locked(folder / _LOCK):
+        key = SigningKey(origin, SigningKey.parse((folder / _KEY).read_text().removesuffix("\n")).seed)
+        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE, durable=True)
+        write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE, durable=True)
+        sync_folder(folder)
+    return Signer(folder)
 
 
 def _read_state(folder: Path) -> Checkpoint:

@@ -1,7 +1,8 @@
 """Reports, the releases that they are made of, and what they cost.
 
 Rules: a release stands under a key (canonical question, versions, UTC day, terms) and never changes. A report is found
-only by a party of its collaboration. Spent ε is the sum of the ledger's rows: nothing ever takes one away.
+only by a party of its collaboration. Spent ε is the sum of the ledger's rows, and of those that a recovery carried
+over: nothing ever takes one away.
 """
 
 import json
@@ -9,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from cleanroom.catalog import recovery
 from cleanroom.catalog.catalog import Catalog
 from policies.budget import Account
 
@@ -119,11 +121,14 @@ def account(connection: sqlite3.Connection, owner: str, collaboration: str, allo
     """An owner's account in a collaboration that allots it `allotted`; `base`: the allowance before its grants."""
     here, ever = connection.execute(
         "select coalesce(sum(micro) filter (where collaboration = ?), 0), coalesce(sum(micro), 0)"
-        " from ledger where owner = ?",
+        " from debits where owner = ?",
         (collaboration, owner),
     ).fetchone()
-    granted = connection.execute("select coalesce(sum(micro), 0) from grants where partner = ?", (owner,)).fetchone()[0]
-    return Account(spent_here=here, allotted_here=allotted, spent_ever=ever, allowance=base + granted)
+    before, since = recovery.forfeited(connection, owner) or (base, 0)
+    (granted,) = connection.execute(
+        "select coalesce(sum(micro), 0) from granted where partner = ? and serial > ?", (owner, since)
+    ).fetchone()
+    return Account(spent_here=here, allotted_here=allotted, spent_ever=ever, allowance=before + granted)
 
 
 def grant(
@@ -145,7 +150,7 @@ def grant(
 
 def last_grant(connection: sqlite3.Connection, partner: str) -> int:
     """The highest serial number among a partner's grants; 0 before the first."""
-    serial = connection.execute("select max(serial) from grants where partner = ?", (partner,)).fetchone()[0]
+    serial = connection.execute("select max(serial) from granted where partner = ?", (partner,)).fetchone()[0]
     return int(serial or 0)
 
 

@@ -31,6 +31,13 @@ def replacements(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def recovery(db: Database) -> None:
+    """What a restored room takes over from its newer log; logs that ended; allowances that count as spent."""
+    for statement in _statements(_RECOVERY):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
     statement = ""
@@ -189,4 +196,26 @@ create table replacement_consents (
     signature blob, signed text,
     primary key (key, partner)
 ) strict;
+"""
+
+_RECOVERY = """
+create table carried_debits (
+    leaf integer not null, owner text not null, collaboration text, micro integer not null check (micro > 0),
+    primary key (leaf, owner)
+) strict;
+create index carried_by_owner on carried_debits (owner, collaboration);
+create table carried_grants (
+    partner text not null, serial integer not null, micro integer not null check (micro > 0), leaf integer not null,
+    primary key (partner, serial)
+) strict;
+create table forfeits (
+    owner text primary key, spent integer not null, serial integer not null
+) strict;
+create table successions (
+    number integer primary key, origin text not null, note blob not null
+) strict;
+create view debits as
+    select owner, collaboration, micro from ledger union all select owner, collaboration, micro from carried_debits;
+create view granted as
+    select partner, serial, micro from grants union all select partner, serial, micro from carried_grants;
 """

@@ -135,6 +135,7 @@ def status(setup: Setup, as_json: bool) -> None:
                 "published": list(each.published),
                 "missing": list(each.missing),
                 "next": each.next,
+                "sent_again": each.sent_again,
             }
             for each in found
         ]
@@ -143,6 +144,9 @@ def status(setup: Setup, as_json: bool) -> None:
     say(
         f"{pinned.partner} in {pinned.name} at {pinned.url}; keys compared with: {', '.join(confirmed) or 'nobody yet'}"
     )
+    for each in found:
+        if each.sent_again:
+            say(f"{each.id}: the room had lost {each.sent_again} of your batches of withdrawals; they were sent again")
     if not found:
         say("No collaboration yet. Propose one with `cleanroom-partner propose AGREEMENT.toml`, or wait for another.")
         return

@@ -1,6 +1,7 @@
-"""verify."""
+"""verify, accept-log."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from partners import receipts
 from partners.commands.terminal import Setup, as_json, console, say, say_json, table
 from partners.failure import Failure
 from partners.receipts import Receipt, ReceiptError, Verdict
+from partners.steps.joining import open_room
 from partners.transparency.note import VerifierKey
 
 
@@ -41,6 +43,31 @@ def verify(setup: Setup, receipt: Path, vkey: str | None, as_json: bool) -> None
         raise Failure(
             f"the receipt does not hold ({failed.name}); fetch it again, and if it still fails tell the auditor"
         )
+
+
+@click.command("accept-log")
+@click.argument("root")
+@click.pass_obj
+def accept_log(setup: Setup, root: str) -> None:
+    """Go on with a new log of the room, though entries that you saw are gone.
+
+    A room that lost a part of its log in a restore begins a new one, and names the last checkpoint of the old one. ROOT
+    is that checkpoint's root in hex, as the OTHER partners have it: ask them, not the room.
+
+    
+    Example:
+      cleanroom-partner accept-log 2c4c665e…
+    """
+    try:
+        confirmed = bytes.fromhex(root.strip())
+    except ValueError:
+        raise click.UsageError("ROOT is 64 hex digits") from None
+    home = setup.home()
+    with closing(open_room(home, setup.transport)) as room:
+        room.log.refresh(confirmed)
+        for line in room.log.news:
+            say(line)
+    say(f"the log is {home.room().vkey.name}")
 
 
 def _read(path: Path) -> Receipt:
@@ -76,4 +103,4 @@ def _show(verdict: Verdict) -> None:
         say(f"{verdict.event}, entry {verdict.index} of {verdict.size}, logged {when}")
 
 
-COMMANDS = (verify,)
+COMMANDS = (verify, accept_log)

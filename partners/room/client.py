@@ -224,6 +224,16 @@ class Room:
         path = f"{_collaboration(signed.batch.collaboration)}/withdrawals"
         return answers.acknowledged(self._connection.post(path, signed.to_json()))
 
+    def has_batch(self, collaboration: str, batch: str) -> bool:
+        """Whether the room has a batch of this partner, by its hash."""
+        try:
+            self._connection.get(f"{_collaboration(collaboration)}/withdrawals/{_part(batch)}")
+        except RoomRefused as refused:
+            if refused.problem.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
+
     def erased(self, collaboration: str, batch: str, seconds: float) -> bool:
         """Waits, so many seconds at most, until the log says that an erasure is done."""
         path, waited, wait = f"{_collaboration(collaboration)}/withdrawals/{_part(batch)}", 0.0, FIRST_WAIT_SECONDS

@@ -1,17 +1,20 @@
 """Where each collaboration stands, as the room tells it, and what this partner can do next."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from partners.home import Home
 from partners.room.answers import Collaboration, CollaborationState, Rotating
 from partners.room.client import Room
-from partners.steps import agreements
+from partners.steps import agreements, withdrawals
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One collaboration. `signed` are partners; `published` and `missing` are audiences; `next` is a sentence."""
+    """One collaboration. `signed` are partners; `published` and `missing` are audiences; `next` is a sentence.
+
+    `sent_again`: batches of withdrawals that the room had lost, and has again now.
+    """
 
     id: str
     state: CollaborationState
@@ -19,6 +22,7 @@ class Status:
     published: tuple[str, ...]
     missing: tuple[str, ...]
     next: str
+    sent_again: int = 0
 
 
 def status(home: Home, room: Room) -> tuple[Status, ...]:
@@ -32,7 +36,7 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
         amended = kept is not None and hashlib.sha256(kept).hexdigest() != each.agreement_sha256
         if amended and home.room().partner not in each.left:
             agreements.read(home, room, each.id)
-    return tuple(_status(home, each) for each in everyone)
+    return tuple(replace(_status(home, each), sent_again=withdrawals.send_again(home, room, each)) for each in everyone)
 
 
 def _status(home: Home, collaboration: Collaboration) -> Status:

@@ -6,7 +6,7 @@ acknowledgement counts only with the signature of the pinned log key, for exactl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -21,14 +21,14 @@ from partners.known_log import About
 from partners.listing import Tally, read_list
 from partners.lost import read_batches, withdrawals_file
 from partners.prepare import NotAgreed
-from partners.room.answers import Acknowledged
+from partners.room.answers import Acknowledged, Collaboration, CollaborationState
 from partners.room.client import Room
 from partners.room.connection import RoomRefused
 from partners.steps.agreements import find, parsed
 from partners.suppression import Kept, Suppressions
 from partners.transparency.acknowledgement import open_acknowledgement
 from partners.transparency.entry import commitment
-from partners.transparency.note import NoteError
+from partners.transparency.note import NoteError, split_note
 from partners.withdrawal import MAX_TOKENS, Action, Batch, SignedBatch, ascending, committed
 from policies.agreement import Agreement
 from policies.purpose import Purpose
@@ -112,6 +112,7 @@ def send(
         raise NotAgreed(f"nobody can be named like this in the agreement: {known}")
     rules = Rules(EmailProfile(agreement.email_profile), listed.region, listed.date_order)
     kept, tally = home.suppressions(identifier), Tally()
+    send_again(home, room, found)
     earlier = [_deliver(home, room, kept, *each) for each in kept.waiting()]
     answers: list[Acknowledged] = []
     sent = 0
@@ -143,6 +144,26 @@ def deliver(home: Home, room: Room, identifier: str, folder: Path, audience: str
             _deliver(home, room, kept, *kept.add(waiting.signed, waiting.texts))
     withdrawals_file(folder, audience).unlink(missing_ok=True)
     return len(batches)
+
+
+def send_again(home: Home, room: Room, found: Collaboration) -> int:
+    """Sends again what the room acknowledged and has no more: it was restored from a backup. How many batches.
+
+    What it lost is what came last, so it is sent in its order, signed with the keys of now; an older batch that the
+    room still has changes nothing.
+    """
+    if found.state is not CollaborationState.OPEN or home.room().partner in found.left:
+        return 0
+    kept, lost = home.suppressions(found.id), list[tuple[Path, Kept]]()
+    for path, each in reversed(
+        [(path, each) for path, each in kept.answered() if each.signed.batch.epoch >= found.epoch]
+    ):
+        if room.has_batch(found.id, each.signed.batch.sha256()):
+            break
+        lost.insert(0, (path, each))
+    for path, each in lost:
+        _deliver(home, room, kept, path, replace(each, signed=withdrawal.sign(home.identity(), each.signed.batch)))
+    return len(lost)
 
 
 def renew(home: Home, room: Room, agreement: Agreement, secret: Secret, now: datetime) -> int:
@@ -207,13 +228,13 @@ def check_day(home: Home, room: Room, day: str) -> Day:
             f"Not found: the log has no commitment of yours for {day}: that UTC day has not ended, or you had not "
             "joined; ask for a day that has ended since you joined"
         ) from None
-    me, vkey = home.room().partner, home.room().vkey
+    me = home.room().partner
     expected = commitment(found.nonce, committed(me, day, found.batches))
     room.log.check(found.receipt, About("consent", None, ("commitment", expected)))
     own = set()
     for identifier in home.collaborations():
         for kept in home.suppressions(identifier):
-            if kept.acknowledgement and open_acknowledgement(kept.acknowledgement, vkey).day == day:
+            if kept.acknowledgement and _day(home, kept.acknowledgement) == day:
                 own.add(kept.signed.batch.sha256())
     if missing := len(own - set(found.batches)):
         raise NotAcknowledged(
@@ -221,6 +242,14 @@ def check_day(home: Home, room: Room, day: str) -> Day:
             "it is the evidence, and tell the other partners"
         )
     return Day(day, len(found.batches), len(set(found.batches) - own))
+
+
+def _day(home: Home, note: bytes) -> str:
+    """The day of an acknowledgement, also under the key of a log that ended."""
+    pinned = home.room()
+    signers = {each.name for each in split_note(note)[1]}
+    keys = [key for key in (pinned.vkey, *pinned.former) if key.name in signers]
+    return open_acknowledgement(note, keys[0] if keys else pinned.vkey).day
 
 
 def _deliver(home: Home, room: Room, into: Suppressions, path: Path, kept: Kept) -> Acknowledged:

@@ -197,7 +197,7 @@ def test_a_restored_catalog_is_refused(tmp_path: Path) -> None:
     expected = room.files()
 
     shutil.copy(backup.catalog, room.catalog)
-    with pytest.raises(LogDamaged, match="was a backup restored"):
+    with pytest.raises(SignerRefused, match="was a backup restored"):
         room.publish()
     shutil.rmtree(room.log_dir)  # even when the published files are restored or lost, the signer remembers
     with pytest.raises(SignerRefused, match="was a backup restored"):

@@ -216,6 +216,13 @@ class Stage:
         self.players[name] = Player(name, home, joining.open_room(home, self.transport()))
         return self.players[name]
 
+    def reopen(self) -> None:
+        """What partners speak to from now on is the app of `room`, which a test has opened anew."""
+        self.app = create_app(self.room)
+        for name, player in self.players.items():
+            player.room.close()
+            self._enter(player.home, name)
+
     def transport(self) -> httpx.WSGITransport:
         return httpx.WSGITransport(app=self.app)
 

@@ -112,12 +112,14 @@ def test_what_is_not_published_is_not_answered(
 
 
 def test_a_signer_without_its_state_answers_nothing(published: Collaboration) -> None:
-    stage = published.stage
+    stage, before = published.stage, counts(published.stage)
     state = stage.room.settings.keys / "log.state"
     hidden = state.rename(state.with_name("hidden"))
-    assert asked(published, OVERLAP) == (503, "log-unavailable")
+    assert asked(published, OVERLAP) == asked(published, REFUSED) == (503, "log-unavailable")
+    assert counts(stage) == before
     hidden.rename(state)
-    assert stage.ask("fresh", published.id, OVERLAP).free
+    report = stage.ask("fresh", published.id, OVERLAP)
+    assert (report.released, report.free) == (True, False)
 
 
 def test_a_catalog_that_was_set_back_answers_nothing(published: Collaboration) -> None:
@@ -131,8 +133,9 @@ def test_a_catalog_that_was_set_back_answers_nothing(published: Collaboration) -
         path.unlink()
     stage.room.settings.catalog.write_bytes(backup)
     assert stage.rows("select * from ledger") == []
-    assert asked(published, OVERLAP) == (503, "log-unavailable")
-    assert asked(published, OVERLAP) == (503, "log-unavailable")
+    before = counts(stage)
+    assert asked(published, OVERLAP) == asked(published, REFUSED) == (503, "restored")
+    assert counts(stage) == before
 
 
 def test_a_crash_after_the_commit_keeps_the_report(published: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:

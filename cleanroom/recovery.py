@@ -1,0 +1,283 @@
+"""`cleanroom recover`: a room that was restored from an older backup goes on, and forgets no charge.
+
+Rules.
+* What was signed last says what is missing: the signer's state, the published checkpoint, checkpoints that partners
+  kept. The signer's state lies apart from catalog and backup, and is never set back.
+* Where every missing entry is found with its body, in the newer catalog or an export of it, the log goes on as it was:
+  entries are taken over as they are, their debits and grants are booked again, and what they ended ends again.
+* Where any is missing, a new log begins. It takes over every entry that is there, and names what was signed last, in a
+  note with the old key. Every owner's allowance then counts as spent until it signs a grant.
+* The catalog changes in one transaction; the signer follows. Cut off anywhere, it is run again.
+"""
+
+import fcntl
+import re
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanroom import __version__, changes
+from cleanroom.audit import log, signer, verify
+from cleanroom.audit.events import Event, EventKind
+from cleanroom.audit.publisher import CHECKPOINT
+from cleanroom.audit.remains import Leaf, is_catalog, leaves
+from cleanroom.audit.signer import Signer, SignerRefused
+from cleanroom.catalog import catalog as catalogs
+from cleanroom.catalog import collaborations, keys, recovery, versions
+from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.versions import Version
+from cleanroom.room import Clock, Room, utc_now
+from cleanroom.settings import Settings
+from cleanroom.setup import open_room
+from partners.transparency.checkpoint import Checkpoint, open_checkpoint
+from partners.transparency.encoding import encode_base64
+from partners.transparency.entry import Body
+from partners.transparency.merkle import root
+from partners.transparency.note import NoteError, VerifierKey
+from policies.terms import MICRO
+
+_ORIGIN = re.compile(r"(.+/audit-v)([1-9][0-9]{0,8})")
+
+
+class RecoveryFailed(Exception):
+    """Nothing was changed; the message says what to do and is safe to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was done. `had`: the entries of the backup; `taken`: those taken over; `signed`: what was signed last.
+
+    `complete`: nothing is missing, the log goes on; else `vkey` is that of the new log. `debits`: micro-ε per owner.
+    `lost`: events of the entries taken over whose effects are not here, by name. `retired`: audiences that ended.
+    """
+
+    had: int
+    taken: int
+    signed: int
+    complete: bool
+    vkey: str
+    debits: Mapping[str, int]
+    lost: Mapping[str, int]
+    retired: tuple[str, ...]
+
+
+def recover(
+    settings: Settings, source: Path | None, checkpoints: Sequence[bytes], clock: Clock = utc_now
+) -> Recovered | None:
+    """Recovers a restored room that is stopped; None where nothing is missing. Raises `RecoveryFailed`, SignerRefused.
+
+    `source`: what is left of the newer catalog, or an export of it. `checkpoints`: signed, as partners kept them.
+    """
+    if not settings.catalog.is_file():
+        raise RecoveryFailed("there is no catalog in the data folder; put the backup there first")
+    with _stopped(settings.data / "jobs.lock"):
+        catalogs.migrate(settings.catalog)
+        room = open_room(settings, clock)
+        made = _settle(room, source, checkpoints) if room.origin == room.signer.verifier.name else None
+        with room.catalog() as catalog:
+            origin = catalog.room_name()
+        if origin != room.signer.verifier.name:  # also where an earlier run was cut off after its transaction
+            _end_published(settings, room.signer)
+            signer.succeed(settings.keys, origin)
+    open_room(settings, clock).publish(whole=True)
+    return made
+
+
+def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes]) -> Recovered | None:
+    """The catalog's part; None where nothing is missing."""
+    signed, known = _signed(room, checkpoints)
+    with room.catalog() as catalog:
+        node = log.node_reader(catalog.connection)
+        if known and log.size(catalog.connection) >= signed.size and root(signed.size, node) == signed.root:
+            return None
+        with catalog.transaction() as connection:
+            return _recovered(room, catalog, connection, source, signed, known)
+
+
+def told(made: Recovered) -> Iterator[str]:
+    """What the operator and the partners must know, a line each."""
+    yield f"The backup has {made.had} entries of the log; {made.signed} were signed. {made.taken} were taken over."
+    for owner, micro in sorted(made.debits.items()):
+        yield f"Charged again: {micro / MICRO:g} ε of {owner}."
+    if made.complete:
+        yield "Nothing of the log is missing: it goes on as it was, with the same key."
+    else:
+        yield f"Entries are missing. A new log begins; give its key to every partner and auditor: {made.vkey}"
+        yield "What was spent is not known any more: nothing of any owner is left until it signs a grant."
+        yield "Tell the partners to run `cleanroom-partner status`: their clients follow the new log, or say why not."
+    if made.retired:
+        yield f"Ended, because something changed about them: {', '.join(made.retired)}. Their owners upload again."
+    if made.lost:
+        events = ", ".join(f"{count} {event}" for event, count in sorted(made.lost.items()))
+        yield f"Not in the backup, to be done again by whoever did it: {events}."
+    yield "Withdrawals and erasures since the backup are lost here: people who withdrew would be counted again."
+    yield "Have every partner run `cleanroom-partner status` before anybody asks: it sends what it withdrew again."
+
+
+def _recovered(
+    room: Room, catalog: Catalog, connection: sqlite3.Connection, source: Path | None, signed: Checkpoint, known: bool
+) -> Recovered:
+    had = log.size(connection)
+    effects = _Effects(room, catalog, connection)
+    for leaf in _newer(connection, source, room.signer.verifier):
+        effects.take(log.size(connection), Body.parse(leaf.body))
+        log.take_over(connection, leaf.entry, leaf.body, leaf.nonce)
+    size = log.size(connection)
+    complete = known and size >= signed.size
+    if complete and root(signed.size, log.node_reader(connection)) != signed.root:
+        raise RecoveryFailed("the newer entries are not those that were signed; give another file, or none")
+    details: dict[str, object] = {
+        "complete": complete,
+        "had": had,
+        "log": signed.origin,
+        "root": encode_base64(signed.root),
+        "size": signed.size,
+        "software": __version__,
+        "taken": size - had,
+    }
+    vkey = room.signer.verifier
+    if not complete:
+        vkey = VerifierKey(_next(signed.origin), vkey.public)
+        recovery.succeed(connection, vkey.name, room.signer.succession(signed, vkey.name, size))
+        spent = recovery.forfeit(connection)
+        details["allowances"] = {owner: {"spent": micro, "serial": serial} for owner, (micro, serial) in spent.items()}
+    _record(room, connection, Event(EventKind.ROOM_RESTORE, details=details))
+    effects.end()
+    retired = tuple(str(version.ref) for version in effects.ending.values())
+    return Recovered(
+        had, size - had, signed.size, complete, str(vkey), dict(effects.debits), dict(effects.lost), retired
+    )
+
+
+class _Effects:
+    """What entries did that the backup does not know, done again as far as a body can say it.
+
+    Whatever could make the room count people whom it must not count any more ends: a version that was retired or
+    replaced; the audiences of a partner that left, or tightened its terms; all of a collaboration whose agreement
+    changed. Their owners upload again, under what holds then.
+    """
+
+    def __init__(self, room: Room, catalog: Catalog, connection: sqlite3.Connection) -> None:
+        self._room, self._catalog, self._connection = room, catalog, connection
+        self._published = versions.all_published(catalog)
+        self._closing: set[str] = set()
+        self.ending: dict[str, Version] = {}
+        self.debits: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+
+    def take(self, leaf: int, body: Body) -> None:
+        """Books what an entry cost or granted; notes what ends by it."""
+        details: Mapping[str, Any] = body.details
+        match body.event.partition(":"):
+            case ("decision", _, _):
+                for owner, cost in details.get("cost", {}).items():
+                    if cost["micro"]:
+                        recovery.carry_debit(self._connection, leaf, owner, body.collaboration, cost["micro"])
+                        self.debits[owner] += cost["micro"]
+            case ("budget", _, "grant"):
+                recovery.carry_grant(self._connection, leaf, details["partner"], details["serial"], details["micro"])
+            case ("key", _, "revoke"):
+                keys.end(self._connection, details["partner"], details["key"], self._room.now)
+            case ("collaboration", _, "close"):
+                self._closing.add(str(body.collaboration))
+                self._end(body, lambda version: True)
+            case ("agreement", _, "open"):
+                self._end(body, lambda version: True)
+            case ("agreement", _, "tighten") | ("collaboration", _, "leave"):
+                self._end(body, lambda version: version.owner == details["partner"])
+            case ("audience", _, "retire"):
+                self._end(body, lambda version: version.id == details["version"])
+            case ("audience", _, "publish"):
+                self._end(body, lambda version: version.id in details["retired"])
+        if body.event.partition(":")[0] not in ("decision", "budget", "room", "clock", "consent"):
+            self.lost[body.event] += 1
+
+    def end(self) -> None:
+        """Ends what ended, each with an entry of its own."""
+        for version in self.ending.values():
+            event = Event(EventKind.AUDIENCE_RETIRE, version.collaboration, None, changes.named(version))
+            versions.retire(self._connection, version.id, _record(self._room, self._connection, event))
+        for identifier in sorted(self._closing):
+            if collaborations.get(self._catalog, identifier) is not None:
+                collaborations.close(self._connection, identifier)
+
+    def _end(self, body: Body, ends: Callable[[Version], bool]) -> None:
+        for version in self._published:
+            if version.collaboration == body.collaboration and ends(version):
+                self.ending[version.id] = version
+
+
+def _newer(connection: sqlite3.Connection, source: Path | None, key: VerifierKey) -> Iterator[Leaf]:
+    """The leaves of the newer log that the catalog has not. Raises `RecoveryFailed` where they do not continue it."""
+    if source is None:
+        return
+    if not source.is_file():
+        raise RecoveryFailed("--from is a file: what is left of the newer catalog.sqlite, or an export of it")
+    if not is_catalog(source) and not verify.verify(source, key).ok:
+        raise RecoveryFailed("the export does not hold; `cleanroom audit verify` says why. Give another file, or none")
+    had = log.size(connection)
+    entries = connection.execute("SELECT entry FROM log_entries ORDER BY seq")
+    for seq, leaf in enumerate(leaves(source)):
+        if seq >= had:
+            yield leaf
+        elif entries.fetchone()[0] != leaf.entry:
+            raise RecoveryFailed("the newer log does not begin with this backup; it is another room's, or was changed")
+
+
+def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, bool]:
+    """The largest checkpoint that is known to be signed, and whether the signer itself remembers it."""
+    key, known, found = room.signer.verifier, True, list[Checkpoint]()
+    try:
+        found.append(room.signer.last())
+    except SignerRefused:
+        known = False
+    try:
+        found.extend(open_checkpoint(message, key) for message in checkpoints)
+    except NoteError as problem:
+        raise RecoveryFailed(f"a checkpoint does not hold: {problem}") from None
+    if not found:
+        raise RecoveryFailed(
+            "the signer's state is gone, so nothing here says what was signed last; ask every partner for the file"
+            " `checkpoint` of its folder, and name each with --checkpoint"
+        )
+    placed = room.settings.log / CHECKPOINT
+    if placed.is_file():
+        found.append(open_checkpoint(placed.read_bytes(), key))
+    last = max(found, key=lambda each: each.size)
+    if any(each.size == last.size and each.root != last.root for each in found):
+        raise RecoveryFailed("two checkpoints of the same size differ: this key has signed two logs; tell the partners")
+    return last, known and last == found[0]
+
+
+def _next(origin: str) -> str:
+    found = _ORIGIN.fullmatch(origin)
+    assert found is not None, "`init` names the log so"
+    return f"{found[1]}{int(found[2]) + 1}"
+
+
+def _record(room: Room, connection: sqlite3.Connection, event: Event) -> int:
+    """As `Room.record`, while the signer is ahead of the log."""
+    return log.append(connection, event, int(room.clock().timestamp() * 1000), secrets.token_bytes(32))
+
+
+def _end_published(settings: Settings, ended: Signer) -> None:
+    """Puts the published files of a log that ended aside: they are evidence, and no part of the new one."""
+    aside = settings.data / f"log-{ended.verifier.name.rpartition('/')[2]}"
+    if settings.log.exists() and not aside.exists():
+        settings.log.rename(aside)
+
+
+@contextmanager
+def _stopped(lock: Path) -> Iterator[None]:
+    """Holds the worker's lock. Raises `RecoveryFailed` while the room serves."""
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecoveryFailed("the room serves; stop it first") from None
+        yield

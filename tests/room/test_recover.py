@@ -1,0 +1,257 @@
+"""A restored backup releases nothing until it is recovered; then no charge is forgotten, and partners are told."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from cleanroom import recovery, setup
+from cleanroom.audit import signer as signers
+from cleanroom.audit import verify
+from cleanroom.audit.export import export
+from cleanroom.audit.signer import Behind
+from cleanroom.catalog import keys as partner_keys
+from cleanroom.catalog import reports
+from cleanroom.cli import cli
+from cleanroom.recovery import RecoveryFailed
+from partners.known_log import LogRefused
+from partners.reports import Report
+from partners.room.connection import RoomRefused
+from partners.steps import reporting
+from policies.terms import MICRO
+from tests.room.conftest import Collaboration
+from tests.room.losing import OVERLAP, Lost, charged, decided, lose, of_catalog, of_export
+from tests.room.served import Served, set_clock
+from tests.room.stage import DRIVE, Stage, people
+
+
+@pytest.fixture
+def lost(published: Collaboration, tmp_path: Path) -> Lost:
+    (tmp_path / "lost").mkdir()
+    return lose(published, tmp_path / "lost", decided)
+
+
+def refused(lost: Lost) -> str:
+    with pytest.raises(RoomRefused) as caught:
+        lost.stage.ask("fresh", lost.id, OVERLAP)
+    return caught.value.problem.code
+
+
+def test_nothing_is_released_and_nothing_is_written_until_it_is_recovered(lost: Lost) -> None:
+    """Every way of asking says so, and the copy stays as it was: an entry of its own could not be taken back."""
+    folders = ["--data", str(lost.data), "--keys", str(lost.stage.room.settings.keys)]
+    before = len(lost.stage.leaves())
+    with pytest.raises(Behind, match="cleanroom recover"):
+        setup.start(lost.stage.room.settings)
+    for command in (["status"], ["invite", "newer"]):
+        said = CliRunner().invoke(cli, [*command, *folders])
+        assert isinstance(said.exception, Behind)
+    assert refused(lost) == "restored"
+    with lost.stage.anybody() as client:
+        answer = client.get("/v1/health")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/restored")
+    assert "cleanroom recover" in answer.json()["hint"]
+    assert len(lost.stage.leaves()) == before
+    assert lost.spent() == {"fresh": 0, "tasty": 0}
+
+
+@pytest.mark.parametrize("source", [of_catalog, of_export])
+def test_where_no_body_is_missing_the_log_goes_on(lost: Lost, tmp_path: Path, source: Callable[[Lost], Path]) -> None:
+    """Same log, same key, every charge and grant again; partners notice nothing of it."""
+    vkey = lost.stage.room.vkey
+    made = lost.recover(source(lost))
+    assert made is not None
+    assert (made.complete, made.vkey, made.taken) == (True, vkey, 4)
+    stage = lost.reopened()
+    assert stage.room.vkey == vkey
+    assert lost.spent() == charged(stage) == made.debits
+    assert [event for event, _ in stage.leaves()][-1] == "room:restore"
+    with stage.room.catalog() as catalog:
+        assert reports.last_grant(catalog.connection, "fresh") == 1
+        account = reports.account(catalog.connection, "fresh", lost.id, 0, 5 * MICRO)
+    assert account.allowance == 7 * MICRO
+    stage.players["fresh"].room.log.refresh()
+    stage.players["tasty"].room.log.refresh()
+    report = stage.ask("fresh", lost.id, OVERLAP)
+    assert (report.released, report.free) == (True, False)
+    assert lost.spent() == charged(stage)
+    fresh = stage.players["fresh"]
+    reporting.grant(fresh.home, fresh.room, MICRO, stage.clock())
+    with stage.room.catalog() as catalog:
+        export(catalog.connection, stage.room.settings.log, tmp_path / "after.tar", lambda _: True)
+    assert verify.verify(tmp_path / "after.tar", stage.room.signer.verifier).ok
+    assert lost.recover() is None
+
+
+def test_where_bodies_are_missing_a_new_log_begins(lost: Lost) -> None:
+    """It names what was signed last; nothing of anybody is left to spend until a signed grant."""
+    old, ended = lost.stage.room.signer.verifier, lost.stage.room.signer.last()
+    made = lost.recover()
+    assert made is not None
+    assert (made.complete, made.signed, made.taken) == (False, ended.size, 0)
+    stage = lost.reopened()
+    assert stage.room.vkey == made.vkey != str(old)
+    assert made.vkey.startswith("room.example/audit-v2+")
+    event, details = stage.leaves()[-1]
+    assert (event, details["size"], details["log"]) == ("room:restore", ended.size, old.name)
+    assert set(details["allowances"]) == {"fresh", "sunny", "tasty"}
+    report = follow_and_ask(lost)
+    assert (report.released, report.reason) == (False, "budget_spent")
+    for name in ("fresh", "tasty"):
+        player = stage.players[name]
+        reporting.grant(player.home, player.room, MICRO, stage.clock())
+    report = stage.ask("fresh", lost.id, OVERLAP)
+    assert (report.released, report.free) == (True, False)
+    assert stage.players["fresh"].room.ledger().allowance == MICRO
+    assert lost.recover() is None
+
+
+def follow_and_ask(lost: Lost) -> Report:
+    """Both partners follow the new log, as a command of theirs would; fresh asks.
+
+    fresh saw the end of the old log. tasty saw entries that are gone, and not the last one: that takes a person.
+    """
+    for name in ("fresh", "tasty"):
+        player, confirmed = lost.stage.players[name], None
+        if name == "tasty":
+            with pytest.raises(LogRefused, match="accept-log") as caught:
+                player.room.log.refresh()
+            confirmed = bytes.fromhex(str(caught.value).rpartition(" ")[2].strip("`"))
+        player.room.log.refresh(confirmed)
+        assert len(player.room.log.news) == 1
+        assert str(player.home.room().vkey) == lost.stage.room.vkey
+        assert [key.name for key in player.home.room().former] == ["room.example/audit-v1"]
+    return lost.stage.ask("fresh", lost.id, OVERLAP)
+
+
+def test_a_part_of_what_is_missing_is_taken_over_too(lost: Lost) -> None:
+    """The newer catalog is damaged in the middle: what can be read of it is charged."""
+    with sqlite3.connect(of_catalog(lost)) as connection:
+        connection.executescript("drop trigger log_entries_no_update")
+        (last,) = connection.execute("select max(seq) from log_entries").fetchone()
+        connection.execute("update log_entries set body = x'7b7d' where seq = ?", (last - 1,))
+    made = lost.recover(of_catalog(lost))
+    assert made is not None
+    assert (made.complete, made.taken) == (False, 2)
+    lost.reopened()
+    assert lost.spent() == made.debits == charged(lost.stage)
+
+
+def test_who_joins_after_a_loss_begins_with_a_grant(lost: Lost) -> None:
+    """Under its name somebody may have spent all before."""
+    lost.recover()
+    stage = lost.reopened()
+    stage.join("newer")
+    assert stage.players["newer"].room.ledger().allowance == 0
+
+
+@pytest.mark.parametrize("step", ["rename", "state", "key"])
+def test_a_recovery_that_is_cut_off_is_run_again(lost: Lost, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """After the catalog's transaction: before the old files are aside, before the signer's state, before its key."""
+
+    class Cut(BaseException):
+        pass
+
+    real, left = signers.write_file, {"rename": 0, "state": 0, "key": 1}[step]
+
+    def cut(*arguments: object, **options: object) -> None:
+        nonlocal left
+        if left == 0:
+            raise Cut
+        left -= 1
+        real(*arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        if step == "rename":
+            patch.setattr(recovery, "_end_published", cut)
+        else:
+            patch.setattr(signers, "write_file", cut)
+        with pytest.raises(Cut):
+            lost.recover()
+    assert lost.recover() is None
+    stage = lost.reopened()
+    assert stage.room.origin == stage.room.signer.verifier.name == "room.example/audit-v2"
+    assert not follow_and_ask(lost).released
+
+
+def test_another_rooms_log_is_refused(lost: Lost, tmp_path: Path) -> None:
+    with Stage.make(tmp_path / "other", "fresh") as other:
+        other_catalog = other.room.settings.catalog
+        with pytest.raises(RecoveryFailed, match="does not begin with this backup"):
+            lost.recover(other_catalog)
+    broken = tmp_path / "broken.tar"
+    broken.write_bytes(b"no export")
+    with pytest.raises(RecoveryFailed, match="does not hold"):
+        lost.recover(broken)
+    assert lost.spent() == {"fresh": 0, "tasty": 0}
+
+
+def test_a_room_that_serves_is_not_recovered(lost: Lost) -> None:
+    with recovery._stopped(lost.data / "jobs.lock"), pytest.raises(RecoveryFailed, match="stop it first"):
+        lost.recover()
+
+
+def test_without_the_signers_state_a_partners_checkpoint_names_the_end(lost: Lost) -> None:
+    """The whole machine is lost: the backup and the log key are all there is. Nobody here knows what was signed."""
+    keys = lost.stage.room.settings.keys
+    ended = lost.stage.room.signer.last()
+    (keys / "log.state").unlink()
+    with pytest.raises(RecoveryFailed, match="ask every partner"):
+        lost.recover()
+    kept = [lost.stage.players[name].home.checkpoint.read_bytes() for name in ("tasty", "fresh")]
+    made = lost.recover(of_catalog(lost), *kept)
+    assert made is not None
+    assert (made.complete, made.signed, made.taken) == (False, ended.size, 4)
+    stage = lost.reopened()
+    for name in ("fresh", "tasty"):  # every entry that they saw is there
+        assert stage.players[name].room.log.refresh().origin == "room.example/audit-v2"
+    assert not stage.ask("fresh", lost.id, OVERLAP).released
+
+
+def test_what_ended_since_the_backup_ends_again(published: Collaboration, tmp_path: Path) -> None:
+    """A newer version had taken an older one's place, a partner had left, a stolen key was revoked."""
+
+    def ended(stage: Stage) -> None:
+        with stage.room.catalog() as catalog, catalog.transaction() as connection:
+            (key, *_) = partner_keys.every(catalog, "sunny")
+            partner_keys.end(connection, "sunny", key.id, stage.room.now)
+            details = {"partner": "sunny", "key": key.id}
+            stage.room.record(connection, recovery.EventKind.KEY_REVOKE, None, None, details)
+        stage.room.publish()
+        stage.publish(published.id, DRIVE, people(range(200)))
+
+    lost = lose(published, tmp_path, ended)
+    made = lost.recover(of_catalog(lost))
+    assert made is not None
+    assert made.complete
+    assert made.retired == (DRIVE.ref,)
+    assert made.lost["audience:publish"] == made.lost["key:revoke"] == 1
+    stage = lost.reopened()
+    with stage.room.catalog() as catalog:
+        assert partner_keys.current(catalog, "sunny", stage.room.now) is None
+    report = stage.ask("fresh", published.id, OVERLAP)
+    assert report.reason == "audience_not_published"
+    stage.publish(published.id, DRIVE, people(range(200)))
+    assert stage.ask("fresh", published.id, OVERLAP).released
+
+
+def test_served_refused_recovered_served(published: Collaboration, tmp_path: Path) -> None:
+    """With real processes and the commands."""
+    set_clock(published.stage)
+    lost = lose(published, tmp_path, lambda stage: stage.ask("fresh", published.id, OVERLAP))
+    folders = ["--data", str(lost.data), "--keys", str(lost.stage.room.settings.keys)]
+    with Served(lost.stage, tmp_path / "hooks") as served:
+        with pytest.raises(AssertionError, match="cleanroom recover"):
+            served.start()
+        said = CliRunner().invoke(cli, ["recover", "--from", str(of_catalog(lost)), *folders])
+        assert said.exit_code == 0, said.output
+        assert "Charged again: 0.25 ε of fresh." in said.stdout
+        assert "goes on as it was" in said.stdout
+        served.start()
+        assert httpx.get(f"{served.url}/v1/health").is_success
+        with served.room("fresh") as room:
+            room.log.refresh()
+            assert room.ledger().spent == 250_000
