@@ -95,11 +95,13 @@ class Document:
 class Named:
     """What bodies say of documents and keys, gathered body by body.
 
-    `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is.
+    `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is. `lost`: documents
+    that entries before a restore name: the room may not have them any more.
     """
 
     documents: dict[str, Label] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
 
     def add(self, body: Body) -> None:
         """Takes the next body of the log into account."""
@@ -107,6 +109,8 @@ class Named:
         if body.event in _NAMES:
             name, label = _NAMES[body.event]
             self.documents[str(details.get(name))] = label
+        if body.event == EventKind.ROOM_RESTORE:
+            self.lost |= self.documents.keys()
         partner = details.get("partner")
         key = body.actor if body.event == EventKind.PARTNER_JOIN else details.get("key")
         if isinstance(partner, str) and isinstance(key, str) and body.event.startswith(("partner:", "key:")):
@@ -118,7 +122,7 @@ def check(documents: Mapping[str, Document], named: Named, *, whole: bool) -> in
 
     `whole`: every body was opened, so that every key has been named.
     """
-    if documents.keys() != named.documents.keys():
+    if not named.documents.keys() - named.lost <= documents.keys() <= named.documents.keys():
         raise DocumentError("the documents are not exactly those that the opened bodies name")
     count = 0
     for sha256, document in documents.items():

@@ -149,6 +149,6 @@ def _write_bodies(connection: sqlite3.Connection, size: int, may_read: Callable[
 
 
 def _documents(named: Named, documents: Mapping[str, Document]) -> bytes:
-    if not named.documents.keys() <= documents.keys():
+    if not named.documents.keys() - named.lost <= documents.keys():
         raise LogDamaged("a document that the log names is missing from the catalog; restore it from a backup")
-    return b"".join(documents[sha256].encode() + b"\n" for sha256 in sorted(named.documents))
+    return b"".join(documents[sha256].encode() + b"\n" for sha256 in sorted(named.documents.keys() & documents.keys()))

@@ -1,14 +1,14 @@
 """A room that loses its data folder after a backup, for the tests of what happens then."""
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cleanroom import backup, recovery, setup
 from cleanroom.audit.export import export
-from cleanroom.catalog import reports
+from cleanroom.catalog import documents, reports
+from cleanroom.catalog.catalog import Catalog
 from cleanroom.recovery import Recovered
 from partners.steps import reporting
 from policies.terms import MICRO
@@ -88,6 +88,6 @@ def of_catalog(lost: Lost) -> Path:
 
 def of_export(lost: Lost) -> Path:
     out = lost.newer.with_name("newer.tar")
-    with sqlite3.connect(of_catalog(lost)) as connection:
-        export(connection, lost.newer / "log", out, lambda _: True)
+    with Catalog(of_catalog(lost)) as catalog:
+        export(catalog.connection, lost.newer / "log", out, lambda _: True, documents.every(catalog))
     return out

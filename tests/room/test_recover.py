@@ -8,10 +8,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from cleanroom import recovery, setup
+from cleanroom import exporting, recovery, setup
 from cleanroom.audit import signer as signers
 from cleanroom.audit import verify
-from cleanroom.audit.export import export
 from cleanroom.audit.signer import Behind
 from cleanroom.catalog import keys as partner_keys
 from cleanroom.catalog import reports
@@ -81,7 +80,7 @@ def test_where_no_body_is_missing_the_log_goes_on(lost: Lost, tmp_path: Path, so
     fresh = stage.players["fresh"]
     reporting.grant(fresh.home, fresh.room, MICRO, stage.clock())
     with stage.room.catalog() as catalog:
-        export(catalog.connection, stage.room.settings.log, tmp_path / "after.tar", lambda _: True)
+        exporting.write(stage.room, catalog, tmp_path / "after.tar")
     assert verify.verify(tmp_path / "after.tar", stage.room.signer.verifier).ok
     assert lost.recover() is None
 
