@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanroom.audit import archive, log
@@ -284,15 +284,6 @@ def test_a_second_genesis_is_refused(tmp_path: Path) -> None:
         log.append(connection, disguised, START_MS, nonce(2))
     room.publish()
     assert failed(verify(write_export(room, tmp_path / "out.tar"), room.key)) == ["bodies"]
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(position=st.integers(0, 2**30), bits=st.integers(1, 255))
-def test_no_changed_byte_passes(good: Path, room: Room, tmp_path: Path, position: int, bits: int) -> None:
-    data = bytearray(good.read_bytes())
-    data[position % len(data)] ^= bits
-    (tmp_path / "bad.tar").write_bytes(data)
-    assert not verify(tmp_path / "bad.tar", room.key).ok
 
 
 def hostile_tar(*entries: tuple[tarfile.TarInfo, bytes], style: int = tarfile.USTAR_FORMAT) -> bytes:
