@@ -76,6 +76,16 @@ def test_all_trees_up_to_64_leaves() -> None:
             assert verify_consistency(old, size, path, naive_root(leaves[:old]), whole)
 
 
+def test_all_pairs_up_to_300_leaves() -> None:
+    roots = [root(size, NODE) for size in range(301)]
+    assert roots == [naive_root(LEAVES[:size]) for size in range(301)]
+    for size in range(1, 301):
+        for index in range(size):
+            assert verify_inclusion(LEAVES[index], index, size, inclusion_proof(index, size, NODE), roots[size])
+        for old in range(size + 1):
+            assert verify_consistency(old, size, consistency_proof(old, size, NODE), roots[old], roots[size])
+
+
 @given(st.integers(1, 600), st.data())
 @settings(deadline=None)
 def test_larger_trees(size: int, data: st.DataObject) -> None:

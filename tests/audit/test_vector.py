@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from cleanroom.audit.signer import Signer
-from partners.transparency.checkpoint import Checkpoint
+from cleanroom.audit.tiles import encode_bundle, tiles
+from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, leaf_hash, nodes_of, root
 from partners.transparency.note import SigningKey
 from tests.audit.rooms import Room, make_room
@@ -59,3 +60,33 @@ def vector_room(folder: Path) -> Room:
             hashes = [(level, number, node(level, number)) for number in range(300 >> level)]
             connection.executemany("INSERT INTO log_nodes VALUES (?, ?, ?)", hashes)
     return room
+
+
+# Another program's log: the test data of Tessera (github.com/transparency-dev/tessera, testdata/log, Apache-2.0), made
+# again from what went into it: its published test key and fifteen words. Carried over are the last checkpoint and one
+# SHA-256 over all checkpoints and tiles of theirs.
+TESSERA_KEY = "PRIVATE+KEY+example.com/log/testdata+33d7b496+AeymY/SZAX0jZcJ8enZ5FY1Dz+wTML2yWSkK+9DSF3eg"
+WORDS = b"one two three four five six seven eit nain ten ileven twelf threeten fourten fivten".split()
+TESSERA_CHECKPOINT = """\
+example.com/log/testdata
+15
+rKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=
+
+— example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6zdkdIQzd/fmwlM/dlPWF74ewI=
+"""
+TESSERA_SHA256 = "8fd35fb50013a5824c5b39a545a017c8009b789df68eb167e16258d971694f34"
+
+
+def test_the_log_of_another_program() -> None:
+    key = SigningKey.parse(TESSERA_KEY)
+    node = nodes_of([leaf_hash(word) for word in WORDS])
+    whole = sha256()
+    for size in range(16):
+        note = key.sign(Checkpoint(key.name, size, root(size, node)).text())
+        assert open_checkpoint(note, key.verifier).size == size
+        whole.update(note)
+    for tile in (each for size in range(1, 16) for each in tiles(size)):
+        whole.update(tile.path.encode() + b"".join(node(0, number) for number in range(tile.width)))
+        whole.update(tile.entries_path.encode() + encode_bundle(WORDS[: tile.width]))
+    assert note.decode() == TESSERA_CHECKPOINT
+    assert whole.hexdigest() == TESSERA_SHA256
