@@ -28,6 +28,7 @@ from cleanroom.catalog import withdrawals as withdrawn
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.versions import State, Version
+from cleanroom.clockwatch import ClockWatch, record_jump
 from cleanroom.commitments import commit_days
 from cleanroom.engine.columns import Damaged
 from cleanroom.engine.interface import Absent, NotPublished, Staged
@@ -56,7 +57,10 @@ def work(room: Room, stopping: threading.Event) -> None:
         versions.unfinished(catalog)
         _tidy(room, catalog)
         swept, prepared = float("-inf"), None
+        watch = ClockWatch(room.clock, time.monotonic)
         while not stopping.is_set():
+            if by := watch.jumped():
+                record_jump(room, catalog, by)
             commit_days(room, catalog)
             if prepared != (now := (room.today, withdrawn.latest(catalog))):
                 prepared = now

@@ -9,6 +9,7 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
+from cleanroom import clockwatch
 from cleanroom.audit import signer
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.signer import Signer
@@ -58,11 +59,17 @@ def open_room(settings: Settings, clock: Clock = utc_now) -> Room:
 
 
 def start(settings: Settings) -> Room:
-    """Opens a room for service: brings its tables up to date, mends the published log, records the start."""
+    """Opens a room for service: brings its tables up to date, mends the published log, records the start.
+
+    A clock that stands before the log's last entry is recorded too.
+    """
     room = open_room(settings)
     catalog.migrate(settings.catalog)
     settings.incoming.mkdir(mode=0o700, exist_ok=True)
     room.publish(whole=True)
+    with room.catalog() as opened:
+        if by := clockwatch.behind_log(room, opened):
+            clockwatch.record_jump(room, opened, by)
     room.note(EventKind.ROOM_START)
     return room
 

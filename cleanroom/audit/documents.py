@@ -95,8 +95,8 @@ class Document:
 class Named:
     """What bodies say of documents and keys, gathered body by body.
 
-    `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is. `lost`: documents
-    that entries before a restore name: the room may not have them any more.
+    `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is. `lost`:
+    documents that entries before a restore name: the room may not have them any more.
     """
 
     documents: dict[str, Label] = field(default_factory=dict)
