@@ -15,8 +15,10 @@ from partners.commands.terminal import (
     table,
     without_asking,
 )
+from partners.key_change import Role
 from partners.keys import key_id
 from partners.steps import joining
+from partners.steps.status import notices
 from partners.steps.status import status as read_status
 
 
@@ -125,6 +127,7 @@ def status(setup: Setup, as_json: bool) -> None:
     """
     with setup.room() as (home, room):
         pinned, found = home.room(), read_status(home, room)
+        waiting = notices(home, room)
         confirmed = sorted(home.confirmed())
     if as_json:
         lines = [
@@ -136,10 +139,12 @@ def status(setup: Setup, as_json: bool) -> None:
                 "missing": list(each.missing),
                 "next": each.next,
                 "sent_again": each.sent_again,
+                "others": list(each.others),
             }
             for each in found
         ]
-        say_json({"room": pinned.url, "partner": pinned.partner, "confirmed": confirmed, "collaborations": lines})
+        about = {"room": pinned.url, "partner": pinned.partner, "role": pinned.role.value, "confirmed": confirmed}
+        say_json({**about, "notices": list(waiting), "collaborations": lines})
         return
     say(
         f"{pinned.partner} in {pinned.name} at {pinned.url}; keys compared with: {', '.join(confirmed) or 'nobody yet'}"
@@ -147,12 +152,17 @@ def status(setup: Setup, as_json: bool) -> None:
     for each in found:
         if each.sent_again:
             say(f"{each.id}: the room had lost {each.sent_again} of your batches of withdrawals; they were sent again")
+    for notice in waiting:
+        say(notice)
+    if not found and pinned.role is Role.WAITING:
+        return
     if not found:
         say("No collaboration yet. Propose one with `cleanroom-partner propose AGREEMENT.toml`, or wait for another.")
         return
-    shown = table("collaboration", "state", "signed by", "published", "next")
+    shown = table("collaboration", "state", "signed by", "published", "next", "the others")
     for each in found:
-        cells = (each.id, each.state.value, ", ".join(each.signed), ", ".join(each.published) or "nothing", each.next)
+        published, others = ", ".join(each.published) or "nothing", "\n".join(each.others) or "–"
+        cells = (each.id, each.state.value, ", ".join(each.signed), published, each.next, others)
         shown.add_row(*map(Text, cells))
     console().print(shown)
 

@@ -51,10 +51,15 @@ def consent(home: Home, room: Room, wished: Wish) -> Asked:
     return room.consent(replacement.id, replacement.sign(home.identity()))
 
 
+def own(home: Home, room: Room) -> Asked | None:
+    """The request for the keys of this folder."""
+    mine = home.identity().public
+    return next((each for each in room.replacements() if each.replacement.keys == mine), None)
+
+
 def resume(home: Home, room: Room) -> Back:
     """Takes up the work with keys that everybody consented to. Raises `KeysRefused`, `NotConfirmed`."""
-    mine = home.identity().public
-    asked = next((each for each in room.replacements() if each.replacement.keys == mine), None)
+    asked = own(home, room)
     if asked is None:
         raise KeysRefused("no new keys of this folder were asked for; run `cleanroom-partner join URL CODE`")
     if not asked.made:

@@ -1,12 +1,18 @@
-"""Where each collaboration stands, as the room tells it, and what this partner can do next."""
+"""Where each collaboration stands, as the room tells it: what this key can do next, and what the others still have to.
+
+Rules: what is said to a marketer is what a marketer may do; for the rest it waits for its partner's owner key. A folder
+whose key still waits for the others' consent sees no collaboration.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
 
 from partners.home import Home
+from partners.key_change import Role
 from partners.room.answers import Collaboration, CollaborationState, Rotating
 from partners.room.client import Room
-from partners.steps import agreements, withdrawals
+from partners.steps import agreements, replacing, withdrawals
+from policies.question import AudienceRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +20,7 @@ class Status:
     """One collaboration. `signed` are partners; `published` and `missing` are audiences; `next` is a sentence.
 
     `sent_again`: batches of withdrawals that the room had lost, and has again now.
+    `others`: what other partners still have to do, a sentence each.
     """
 
     id: str
@@ -22,6 +29,7 @@ class Status:
     published: tuple[str, ...]
     missing: tuple[str, ...]
     next: str
+    others: tuple[str, ...]
     sent_again: int = 0
 
 
@@ -30,32 +38,57 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
     in force are taken over. Raises `AgreementRefused`.
     """
     room.log.refresh()
+    if home.room().role is Role.WAITING:
+        return ()
     everyone = room.collaborations()
     for each in everyone:
         kept = home.agreement(each.id)
         amended = kept is not None and hashlib.sha256(kept).hexdigest() != each.agreement_sha256
         if amended and home.room().partner not in each.left:
             agreements.read(home, room, each.id)
-    return tuple(replace(_status(home, each), sent_again=withdrawals.send_again(home, room, each)) for each in everyone)
+    found = [_status(home, room, each) for each in everyone]
+    if home.room().role is not Role.OWNER:
+        return tuple(found)
+    again = (withdrawals.send_again(home, room, each) for each in everyone)
+    return tuple(replace(told, sent_again=count) for told, count in zip(found, again, strict=True))
 
 
-def _status(home: Home, collaboration: Collaboration) -> Status:
+def notices(home: Home, room: Room) -> tuple[str, ...]:
+    """What waits beside the collaborations: keys of this folder that wait, and new keys that ask for this consent."""
+    me = home.room().partner
+    if home.room().role is Role.WAITING:
+        asked = replacing.own(home, room)
+        if asked is None:
+            return ("these keys were ended before everybody consented; ask the operator for another code",)
+        if asked.made:
+            return ("everybody has consented: run `cleanroom-partner key resume`",)
+        return tuple(f"{name} must compare keys with you and run `key consent {me}`" for name in asked.missing)
+    found = replacing.requested(home, room)
+    return tuple(
+        f"new keys ask to be yours: was it nobody of {me}? Then `key revoke {each.replacement.id}`"
+        if each.replacement.partner == me
+        else f"{each.replacement.partner} lost its keys: call it, then `key consent {each.replacement.partner}`"
+        for each in found
+    )
+
+
+def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
+    marketer = home.room().role is not Role.OWNER
     return Status(
         collaboration.id,
         collaboration.state,
         tuple(name for name, _ in collaboration.signatures),
         tuple(str(ref) for ref, version in collaboration.audiences if version is not None),
-        tuple(str(ref) for ref, version in collaboration.audiences if version is None),
-        _next(home, collaboration),
+        tuple(str(ref) for ref in _unpublished(collaboration)),
+        _for_marketer(home, collaboration) if marketer else _next(home, collaboration),
+        _others(home, room, collaboration),
     )
 
 
 def _next(home: Home, collaboration: Collaboration) -> str:
     me, identifier = home.room().partner, collaboration.id
-    if collaboration.state is CollaborationState.CLOSED:
-        return "nothing: it is closed"
-    if me in collaboration.left:
-        return "nothing: you have left it"
+    if over := _over(home, collaboration):
+        return over
     if collaboration.amendment and me not in dict(collaboration.amendment.signatures):
         return f"read `explain {identifier} --changes`, then `agree {identifier}`"
     if me not in dict(collaboration.signatures):
@@ -63,17 +96,50 @@ def _next(home: Home, collaboration: Collaboration) -> str:
     if collaboration.state is CollaborationState.PROPOSED:
         return "wait until every partner has signed"
     if home.highest_epoch(identifier) < collaboration.epoch:
-        made = collaboration.key_check is not None
-        return f"`compare` keys, then `secret {'accept' if made else 'make'} {identifier}`"
+        return _secret(home, collaboration)
     if rotating := collaboration.rotating:
         return _rotating(home, collaboration, rotating)
     home.forget_secrets(identifier, collaboration.epoch)
-    unpublished = [ref for ref, version in collaboration.audiences if version is None]
-    if any(ref.owner == me for ref in unpublished):
+    if any(ref.owner == me for ref in _unpublished(collaboration)):
         return "`prepare` your map, then `upload`"
-    if unpublished:
-        return f"wait for the audience of {', '.join(dict.fromkeys(ref.owner for ref in unpublished))}"
-    return "`ask` for a report"
+    return _asking(collaboration)
+
+
+def _for_marketer(home: Home, collaboration: Collaboration) -> str:
+    me = home.room().partner
+    if over := _over(home, collaboration):
+        return over
+    if me not in dict(collaboration.signatures):
+        return f"read `explain {collaboration.id}`; an owner key of {me} signs it"
+    if collaboration.state is CollaborationState.PROPOSED:
+        return "wait until every partner has signed"
+    if any(ref.owner == me for ref in _unpublished(collaboration)):
+        return f"wait: an owner key of {me} uploads its audience"
+    return _asking(collaboration)
+
+
+def _over(home: Home, collaboration: Collaboration) -> str | None:
+    if collaboration.state is CollaborationState.CLOSED:
+        return "nothing: it is closed"
+    return "nothing: you have left it" if home.room().partner in collaboration.left else None
+
+
+def _asking(collaboration: Collaboration) -> str:
+    owners = _owners(_unpublished(collaboration))
+    return f"wait for the audience of {owners}" if owners else "`ask` for a report"
+
+
+def _secret(home: Home, collaboration: Collaboration) -> str:
+    """What is next for who has not the secret of the epoch in force."""
+    me, identifier, kept = home.room().partner, collaboration.id, home.agreement(collaboration.id)
+    party = agreements.parsed(kept).party(me) if kept else None
+    if party and party.signing_key != home.identity().public.signing:
+        amending = collaboration.amendment is not None
+        return "wait until everybody has signed the amendment" if amending else f"`amend {identifier} --keys`"
+    if home.former() and home.highest_epoch(identifier) == 0:
+        return f"`secret accept {identifier}`, after another partner ran `secret send {identifier} {me}`"
+    made = collaboration.key_check is not None
+    return f"`compare` keys, then `secret {'accept' if made else 'make'} {identifier}`"
 
 
 def _rotating(home: Home, collaboration: Collaboration, rotating: Rotating) -> str:
@@ -81,8 +147,42 @@ def _rotating(home: Home, collaboration: Collaboration, rotating: Rotating) -> s
     me, rotation = home.room().partner, rotating.rotation
     if home.highest_epoch(collaboration.id) < rotation.epoch:
         return f"a new secret by {rotation.partner}: `secret accept {collaboration.id}`, by {rotation.deadline}"
-    behind = [ref for ref, version in collaboration.audiences if version is not None and ref not in rotating.ready]
+    behind = _behind(collaboration, rotating)
     if any(ref.owner == me for ref in behind):
         return f"`prepare` and `upload` anew under the new secret, by {rotation.deadline}"
-    owners = ", ".join(dict.fromkeys(ref.owner for ref in behind))
-    return f"wait for {owners} to upload under the new secret, until {rotation.deadline} at the latest"
+    return f"wait for {_owners(behind)} to upload under the new secret, until {rotation.deadline} at the latest"
+
+
+def _others(home: Home, room: Room, collaboration: Collaboration) -> tuple[str, ...]:
+    """What each other partner still has to do."""
+    me, amendment, rotating = home.room().partner, collaboration.amendment, collaboration.rotating
+    if _over(home, collaboration):
+        return ()
+    found = []
+    if amendment or collaboration.state is CollaborationState.PROPOSED:
+        document = home.agreement(collaboration.id) or room.agreement(collaboration.id)
+        names = [party.name for party in agreements.parsed(document).parties if party.name not in collaboration.left]
+        signed = dict(amendment.signatures if amendment else collaboration.signatures)
+        what = f"amendment {amendment.number}" if amendment else "the agreement"
+        found += [f"{name}: `agree` to {what}" for name in names if name not in signed and name != me]
+    if collaboration.state is CollaborationState.OPEN:
+        waiting = [ref for ref in _unpublished(collaboration) if ref.owner not in (me, *collaboration.left)]
+        found += [f"{ref.owner}: `upload` {ref.name}" for ref in waiting]
+    if rotating:
+        behind = [ref for ref in _behind(collaboration, rotating) if ref.owner != me]
+        by = rotating.rotation.deadline
+        found += [f"{ref.owner}: `upload` {ref.name} under the new secret by {by}" for ref in behind]
+    return tuple(found)
+
+
+def _unpublished(collaboration: Collaboration) -> list[AudienceRef]:
+    return [ref for ref, version in collaboration.audiences if version is None]
+
+
+def _behind(collaboration: Collaboration, rotating: Rotating) -> list[AudienceRef]:
+    """The published audiences that have no version under the new secret."""
+    return [ref for ref, version in collaboration.audiences if version is not None and ref not in rotating.ready]
+
+
+def _owners(refs: list[AudienceRef]) -> str:
+    return ", ".join(dict.fromkeys(ref.owner for ref in refs))

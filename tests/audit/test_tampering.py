@@ -10,11 +10,11 @@ import pytest
 from cleanroom.audit import archive, log
 from cleanroom.audit.events import Event, EventKind
 from cleanroom.audit.export import BODIES, CHECKPOINT, member_names
-from cleanroom.audit.tiles import decode_bundle, encode_bundle, tiles
 from cleanroom.audit.verify import verify
 from partners.transparency.encoding import encode_base64
 from partners.transparency.entry import Entry
 from partners.transparency.merkle import leaf_hash, nodes_of
+from partners.transparency.tiles import decode_bundle, encode_bundle, tiles
 from policies import canonical
 from tests.audit.rooms import START_MS, Room, event, make_room, nonce
 from tests.audit.test_export_and_verify import failed, pack, unpack, write_export

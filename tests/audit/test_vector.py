@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from cleanroom.audit.signer import Signer
-from cleanroom.audit.tiles import encode_bundle, tiles
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, leaf_hash, nodes_of, root
 from partners.transparency.note import SigningKey
+from partners.transparency.tiles import encode_bundle, tiles
 from tests.audit.rooms import Room, make_room
 from tests.audit.test_merkle import naive_root
 

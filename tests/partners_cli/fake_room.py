@@ -126,6 +126,8 @@ class FakeRoom:
         if path == "/v1/collaborations":
             mine = [each for each, (agreement, _) in self.agreements.items() if agreement.party(me)]
             return httpx.Response(200, json={"collaborations": [self._collaboration(each) for each in mine]})
+        if path == "/v1/replacements":
+            return httpx.Response(200, json={"replacements": []})
         if path == "/v1/ledger":
             ledger = {"partner": me, "allowance": 5_000_000, "spent": 250_000, "grants": len(self.grants)}
             line = {"id": "c-1", "name": "c", "allotted": 5_000_000, "spent": 250_000, "unbounded": False}

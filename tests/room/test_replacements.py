@@ -15,9 +15,10 @@ from partners.room.connection import RoomRefused
 from partners.steps import agreements, joining, keys, replacing, secret
 from partners.steps.joining import NotConfirmed
 from partners.steps.keys import KeysRefused
+from partners.steps.status import notices, status
 from partners.transparency.encoding import encode_base64
 from tests.room.conftest import Collaboration
-from tests.room.stage import DRIVE, URL, VISITS, Player, Stage, people
+from tests.room.stage import DRIVE, READERS, URL, VISITS, Player, Stage, people
 from tests.room.test_keys import colleague, rotate
 from tests.room.withdrawing import send
 
@@ -280,6 +281,59 @@ def test_an_envelope_is_sent_again_only_to_who_lost_its_keys(published: Collabor
     secret.send(tasty.home, tasty.room, published.id, "fresh")  # fresh made it, so it has no envelope of its own
     assert stage.rows("select count(*) from envelopes") == [(1,)]
     assert stage.rows("select * from envelopes") == before
+
+
+def test_status_says_who_waits_for_whom(published: Collaboration) -> None:
+    stage, tasty = published.stage, published.stage.players["tasty"]
+    old, back = stage.players["fresh"], ask_back(stage, "fresh")
+    new = key_id(back.identity.public.signing)
+    assert notices(tasty.home, tasty.room) == ("fresh lost its keys: call it, then `key consent fresh`",)
+    assert notices(old.home, old.room) == (
+        f"new keys ask to be yours: was it nobody of fresh? Then `key revoke {new}`",
+    )
+    assert notices(back.home, back.room) == ("tasty must compare keys with you and run `key consent fresh`",)
+    assert status(back.home, back.room) == ()
+    consent(stage, "tasty", "fresh")
+    assert notices(tasty.home, tasty.room) == ()
+    assert notices(back.home, back.room) == ("everybody has consented: run `cleanroom-partner key resume`",)
+    compare(back, "tasty")
+    replacing.resume(back.home, back.room)
+
+    def said(player: Player) -> tuple[str, tuple[str, ...]]:
+        (line,) = status(player.home, player.room)
+        return line.next, line.others
+
+    assert said(back) == (f"`amend {published.id} --keys`", ())
+    agreements.renew_keys(back.home, back.room, published.id)
+    assert said(back) == ("wait until everybody has signed the amendment", ("tasty: `agree` to amendment 2",))
+    waiting = agreements.waiting(tasty.home, tasty.room, agreements.read(tasty.home, tasty.room, published.id))
+    assert waiting is not None
+    agreements.agree_to_amendment(tasty.home, tasty.room, waiting)
+    command = f"`secret send {published.id} fresh`"
+    assert said(back) == (f"`secret accept {published.id}`, after another partner ran {command}", ())
+    secret.send(tasty.home, tasty.room, published.id, "fresh")
+    secret.accept(back.home, back.room)
+    assert said(back) == ("`ask` for a report", ())
+
+
+def test_a_marketer_is_told_what_a_marketer_can_do(opened: Collaboration) -> None:
+    stage = opened.stage
+    ada = colleague(stage, "fresh", Role.MARKETER)
+
+    def said() -> tuple[str, tuple[str, ...]]:
+        (line,) = status(ada.home, ada.room)
+        return line.next, line.others
+
+    uploads = ("tasty: `upload` readers",)
+    assert said() == ("wait: an owner key of fresh uploads its audience", uploads)
+    stage.publish(opened.id, DRIVE, people(range(50)))
+    assert said() == ("wait for the audience of tasty", uploads)
+    stage.publish(opened.id, READERS, people(range(50)))
+    assert said() == ("`ask` for a report", ())
+    assert notices(ada.home, ada.room) == ()
+    proposed = stage.propose(READERS, DRIVE)
+    lines = {line.id: line for line in status(ada.home, ada.room)}
+    assert lines[proposed].next == f"read `explain {proposed}`; an owner key of fresh signs it"
 
 
 def test_the_document_is_read_strictly() -> None:
