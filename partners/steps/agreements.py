@@ -14,6 +14,7 @@ from typing import Any
 from partners import notices
 from partners.failure import Failure
 from partners.home import Home
+from partners.key_change import Role
 from partners.keys import verify
 from partners.proposal import BadProposal, checked, read_proposal
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
@@ -299,11 +300,15 @@ def parsed(document: bytes) -> Agreement:
 
 
 def _check_keys(home: Home, agreement: Agreement, *, signed_here: bool = False) -> None:
-    """Raises where the agreement names other keys than are known. One that was signed here may name former ones."""
+    """Raises where the agreement names other keys than are known. One that was signed here may name former ones.
+
+    A marketer's folder has not the owner keys that an agreement names, and signs none.
+    """
     me = home.room().partner
     mine = (home.identity().public, *(home.former() if signed_here else ()))
     party = agreement.party(me)
-    if party is None or PublicKeys(party.signing_key, party.sealing_key) not in mine:
+    owner = home.room().role is Role.OWNER
+    if party is None or (owner and PublicKeys(party.signing_key, party.sealing_key) not in mine):
         raise AgreementRefused("the agreement does not name you with your own keys; ask for a new proposal")
     for name, confirmed in home.confirmed().items():
         other, known = agreement.party(name), (confirmed, *(home.former_of(name) if signed_here else ()))
