@@ -147,10 +147,10 @@ def serve(bind: str, workers: int, parent: int | None, data: Path | None, keys: 
 
     settings = _settings(data, keys)
     # Bound before anything is recorded: a port that is taken ends here.
-    listener = serving.listen(bind)
-    room = setup.start(settings)
-    click.echo(f"The room {room.origin.partition('/')[0]} listens at {bind}. Ctrl-C stops it.", err=True)
-    code = serving.serve(listener, workers, parent)
+    with serving.listen(bind) as listener:
+        room = setup.start(settings)
+        click.echo(f"The room {room.origin.partition('/')[0]} listens at {bind}. Ctrl-C stops it.", err=True)
+        code = serving.serve(listener, workers, parent)
     room.note(EventKind.ROOM_STOP)
     sys.exit(code)
 
@@ -215,7 +215,7 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
 
     from cleanroom import backup, setup
 
-    room = setup.open_room(_settings(data, keys))
+    room = setup.open_room(_settings(data, keys), older=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("copying")

@@ -37,6 +37,7 @@ from cleanroom.erasure import erase_waiting
 from cleanroom.intake import incoming
 from cleanroom.intake.check import Accepted, Expected, check
 from cleanroom.intake.rejection import Rejected, Rejection
+from cleanroom.readiness import WORKER_LOCK
 from cleanroom.rekeying import rekey_key
 from cleanroom.room import Room
 from cleanroom.serving import watch_serve
@@ -53,7 +54,7 @@ NOBODY: Absent = {}
 
 def work(room: Room, stopping: threading.Event) -> None:
     """Works until `stopping` is set."""
-    with _alone(room.settings.data / "jobs.lock"), room.catalog() as catalog:
+    with _alone(room.settings.data / WORKER_LOCK), room.catalog() as catalog:
         versions.unfinished(catalog)
         _tidy(room, catalog)
         swept, prepared = float("-inf"), None

@@ -14,6 +14,7 @@ from cleanroom.audit import signer
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.signer import Signer
 from cleanroom.catalog import catalog
+from cleanroom.catalog.catalog import Schema
 from cleanroom.engine.embedded import EmbeddedEngine
 from cleanroom.room import Clock, Room, utc_now
 from cleanroom.settings import Settings
@@ -49,11 +50,15 @@ def init(settings: Settings, name: str, clock: Clock = utc_now) -> Room:
     return room
 
 
-def open_room(settings: Settings, clock: Clock = utc_now) -> Room:
-    """The room of these settings. Raises `SetupFailed` where there is none, `SignerRefused` without its key."""
+def open_room(settings: Settings, clock: Clock = utc_now, *, older: bool = False) -> Room:
+    """The room of these settings. Raises `SetupFailed` where there is none, `SignerRefused` without its key.
+
+    `older`: also where the catalog was made by an older version and not brought up to date yet.
+    """
     if not settings.catalog.is_file():
         raise SetupFailed("there is no room in the data folder; make one with `cleanroom init`")
     with closing(catalog.Catalog(settings.catalog)) as opened:
+        _check(catalog.schema(opened), older=older)
         origin = opened.room_name()
     return Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
 
@@ -63,7 +68,7 @@ def start(settings: Settings) -> Room:
 
     A clock that stands before the log's last entry is recorded too.
     """
-    room = open_room(settings)
+    room = open_room(settings, older=True)
     catalog.migrate(settings.catalog)
     settings.incoming.mkdir(mode=0o700, exist_ok=True)
     room.publish(whole=True)
@@ -72,6 +77,16 @@ def start(settings: Settings) -> Room:
             clockwatch.record_jump(room, opened, by)
     room.note(EventKind.ROOM_START)
     return room
+
+
+def _check(found: Schema, *, older: bool) -> None:
+    if found.newer:
+        raise SetupFailed("a later version of cleanroom has served this room; install that version, or a later one")
+    if found.pending and not older:
+        raise SetupFailed(
+            "the catalog was made by an older version; `cleanroom backup`, then `cleanroom serve`, which brings it up"
+            " to date"
+        )
 
 
 def _remove(folder: Path) -> None:

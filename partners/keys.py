@@ -128,6 +128,8 @@ def load(path: Path, ask: Ask) -> Identity:
         raise BadKeyFile(f"others on this machine can use {path.name}; take their rights away with chmod 600")
     try:
         document = json.loads(data)
+        if type(document.get("version")) is int and document["version"] > VERSION:
+            raise BadKeyFile(f"a later version of cleanroom-partner made {path.name}; update cleanroom-partner")
         if document.keys() == {"version", "scrypt", "sealed"} and document["version"] == VERSION:
             document = json.loads(_unsealed(document, ask()))
         if document.keys() != {"version", "signing", "sealing"} or document["version"] != VERSION:
@@ -138,6 +140,8 @@ def load(path: Path, ask: Ask) -> Identity:
         )
     except InvalidTag:
         raise BadKeyFile(f"this is not the passphrase of {path.name}") from None
+    except BadKeyFile:
+        raise
     except (ValueError, TypeError, AttributeError, KeyError):
         raise BadKeyFile(f"{path.name} is damaged; bring it back from a backup") from None
 

@@ -95,6 +95,7 @@ class Problem(Enum):
         "Tell the operator to restore the keys folder.",
     )
     BUSY = ("busy", 503, "The room is busy", "Ask again in a moment; nothing was charged.")
+    NOT_READY = ("not-ready", 503, "The room cannot release now", "Tell the operator, who sees what it lacks.")
     DISK_FULL = (
         "disk-full",
         507,

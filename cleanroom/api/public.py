@@ -7,12 +7,11 @@ from typing import Any
 
 from flask import Response, send_from_directory
 
-from cleanroom import __version__, replacements
+from cleanroom import __version__, readiness, replacements
 from cleanroom.api import auth, schemas
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
-from cleanroom.audit import log as audit_log
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners, recovery
 from cleanroom.catalog.partners import TOKEN_SECONDS
@@ -44,9 +43,17 @@ def facts() -> dict[str, Any]:
 @blueprint.get("/health")
 @blueprint.response(200, schemas.HealthSchema)
 def health() -> dict[str, str]:
-    """Whether the room can answer: its catalog does, and its log has all that was ever signed."""
-    room().signer.covered(audit_log.size(catalog().connection))
+    """Whether the process lives. Whether the room can release: `/v1/ready`."""
     return {"status": "ok"}
+
+
+@blueprint.get("/ready")
+@blueprint.response(200, schemas.HealthSchema)
+def ready() -> dict[str, str]:
+    """Whether the room can release: catalog, signer, log, worker, disk. 503 `not-ready` with what it lacks."""
+    if found := readiness.lacks(room()):
+        fail(Problem.NOT_READY, f"It lacks something: {'; '.join(found)}.")
+    return {"status": "ready"}
 
 
 @blueprint.post("/join")

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlite_utils import Database
 
 from cleanroom.catalog.schema import migrations
 
+KNOWN = tuple(each.name for each in migrations.pending(Database(memory=True, execute_plugins=False)))
+"""The names of this version's migrations, in their order."""
 BUSY_SECONDS = 30.0
 STEP_SECONDS = 0.001
 
@@ -76,6 +79,24 @@ class Catalog:
         return str(row["name"])
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """How a catalog stands to this version: migrations that wait, and whether a later version has made others."""
+
+    pending: tuple[str, ...]
+    newer: bool
+
+    @property
+    def current(self) -> bool:
+        return not self.pending and not self.newer
+
+
+def schema(catalog: Catalog) -> Schema:
+    """How a catalog stands to this version of the software."""
+    made = {each.name for each in migrations.applied(Database(catalog.connection, execute_plugins=False))}
+    return Schema(tuple(name for name in KNOWN if name not in made), newer=not made <= {*KNOWN})
+
+
 def create(path: Path, name: str, created: str) -> None:
     """A new catalog for the room `name`. Raises `FileExistsError` where there is one."""
     if path.exists():
@@ -91,12 +112,9 @@ def create(path: Path, name: str, created: str) -> None:
 
 
 def migrate(path: Path) -> None:
-    """Brings an existing catalog to this version's tables."""
-    connection = _connect(path)
-    try:
-        migrations.apply(Database(connection, execute_plugins=False))
-    finally:
-        connection.close()
+    """Brings an existing catalog to this version's tables: all of it in one transaction, or nothing of it."""
+    with Catalog(path) as catalog, catalog.transaction():
+        migrations.apply(Database(catalog.connection, execute_plugins=False))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -52,7 +52,7 @@ def test_a_missing_key_file_says_how_to_make_one(tmp_path: Path) -> None:
         lambda document: "{",
         lambda document: "[]",
         lambda document: "\x00",
-        lambda document: json.dumps(document | {"version": 2}),
+        lambda document: json.dumps(document | {"version": 0}),
         lambda document: json.dumps(document | {"signing": "AAAA"}),
         lambda document: json.dumps(document | {"signing": 5}),
         lambda document: json.dumps({"version": 1, "signing": document["signing"]}),
@@ -120,6 +120,14 @@ def test_the_same_keys_under_another_passphrase_and_under_none(tmp_path: Path) -
     assert keys.load(path, unasked).public == made.public
 
 
+def test_keys_of_a_later_version_are_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    keys.create(path)
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(BadKeyFile, match="update cleanroom-partner"):
+        keys.load(path, lambda: "")
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", ["sealed", "salt", "n", "version"])
 def test_damaged_keys_under_a_passphrase(tmp_path: Path, place: str) -> None:
@@ -130,7 +138,7 @@ def test_damaged_keys_under_a_passphrase(tmp_path: Path, place: str) -> None:
         "sealed": {"sealed": "A" + document["sealed"][1:-4] + "AAA="},
         "salt": {"scrypt": document["scrypt"] | {"salt": "A" * 43 + "="}},
         "n": {"scrypt": document["scrypt"] | {"n": 2**40}},
-        "version": {"version": 2},
+        "version": {"version": 0},
     }[place]
     path.write_text(json.dumps(document | changed))
     with pytest.raises(BadKeyFile, match=r"damaged|not the passphrase"):

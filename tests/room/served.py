@@ -99,7 +99,7 @@ class Served:
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and self._process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/v1/health", timeout=2.0).is_success:
+                if httpx.get(f"{self.url}/v1/ready", timeout=2.0).is_success:
                     return
             except httpx.HTTPError:
                 time.sleep(0.05)

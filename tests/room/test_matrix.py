@@ -47,6 +47,7 @@ OPEN = {
     "GET /static/<path:filename>",
     "GET /v1/room",
     "GET /v1/health",
+    "GET /v1/ready",
     "GET /v1/openapi.json",
     "GET /v1/log/<path:name>",
     "POST /v1/join",
@@ -337,7 +338,16 @@ def test_without_a_token_that_counts_every_route_says_the_same(scene: Scene) -> 
 
 
 def test_open_routes_do_not_look_at_the_token(scene: Scene) -> None:
-    paths = ("/", "/api", "/problems/role", "/v1/room", "/v1/health", "/v1/openapi.json", "/v1/log/checkpoint")
+    paths = (
+        "/",
+        "/api",
+        "/problems/role",
+        "/v1/room",
+        "/v1/health",
+        "/v1/ready",
+        "/v1/openapi.json",
+        "/v1/log/checkpoint",
+    )
     with scene.stage.anybody() as client:
         for path in paths:
             answers = {

@@ -22,7 +22,7 @@ from tests.room.stage import DRIVE, READERS, Stage, people
 from tests.room.test_joining import claim as join_claim
 
 TUS = {"Tus-Resumable": "1.0.0"}
-PUBLIC = {"/v1/room", "/v1/health", "/v1/join", "/v1/token", "/v1/log/{name}"}
+PUBLIC = {"/v1/room", "/v1/health", "/v1/ready", "/v1/join", "/v1/token", "/v1/log/{name}"}
 METHODS = {"get", "post", "head", "patch", "put", "delete", "options"}
 
 
@@ -214,6 +214,7 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
         checked.holds("POST", "/v1/token", stage.sign_in("x"))
         send("GET", "/v1/room", "/v1/room")
         send("GET", "/v1/health", "/v1/health")
+        send("GET", "/v1/ready", "/v1/ready")
         send("POST", "/v1/join", "/v1/join", json={"code": 1})
         send("GET", "/v1/partners/{name}", "/v1/partners/tasty")
         send("GET", "/v1/collaborations", "/v1/collaborations")

@@ -23,7 +23,7 @@ from tests.room.test_matrix import MATRIX
 CANARY = "canary-7f3a"
 TUS = {"Tus-Resumable": "1.0.0"}
 JSON = {"Content-Type": "application/json"}
-OPEN = {"/v1/room", "/v1/health", "/v1/join", "/v1/token", "/v1/log/<path:name>", "/v1/openapi.json"}
+OPEN = {"/v1/room", "/v1/health", "/v1/ready", "/v1/join", "/v1/token", "/v1/log/<path:name>", "/v1/openapi.json"}
 POSTS = (
     "/v1/join",
     "/v1/collaborations",
@@ -231,7 +231,7 @@ def test_a_question_that_does_not_parse(shared_opened: Collaboration, asked: dic
 
 FAILING = (
     ("GET", "/v1/room", public, "terms"),
-    ("GET", "/v1/health", public, "catalog"),
+    ("GET", "/v1/ready", public, "readiness"),
     ("POST", "/v1/join", public, "canonical"),
     ("GET", "/v1/log/checkpoint", public, "send_from_directory"),
     ("GET", "/v1/partners/tasty", collaborations, "_text"),

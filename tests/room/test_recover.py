@@ -50,9 +50,9 @@ def test_nothing_is_released_and_nothing_is_written_until_it_is_recovered(lost: 
         assert isinstance(said.exception, Behind)
     assert refused(lost) == "restored"
     with lost.stage.anybody() as client:
-        answer = client.get("/v1/health")
-    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/restored")
-    assert "cleanroom recover" in answer.json()["hint"]
+        answer = client.get("/v1/ready")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert "cleanroom recover" in answer.json()["detail"]
     assert len(lost.stage.leaves()) == before
     assert lost.spent() == {"fresh": 0, "tasty": 0}
 
