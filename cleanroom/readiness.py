@@ -26,6 +26,11 @@ def lacks(room: Room) -> tuple[str, ...]:
     return tuple(each for each in found if each)
 
 
+def free_bytes(room: Room) -> int:
+    """What is free on the data folder's disk."""
+    return shutil.disk_usage(room.settings.data).free
+
+
 def _catalog(room: Room) -> str | None:
     try:
         with room.catalog() as catalog:
@@ -72,7 +77,7 @@ def _worker(lock: Path) -> str | None:
 
 def _disk(room: Room) -> str | None:
     try:
-        free = shutil.disk_usage(room.settings.data).free
+        free = free_bytes(room)
     except OSError:
         return "the data folder cannot be read"
     return None if free >= LEAST_FREE_BYTES else "the disk is nearly full"

@@ -25,7 +25,7 @@ blueprint.before_request(require_partner)
 @blueprint.get("/replacements")
 @blueprint.response(200, schemas.ReplacementsSchema)
 def every() -> dict[str, Any]:
-    """New keys of your own, waiting or in place, and those of other partners that wait for your consent."""
+    """New keys of your own and of partners that ask for your consent: those that wait, and those in place."""
     found = replacements.of_partner(catalog(), me().name, room().now)
     return {"replacements": [_to_json(each) for each in found]}
 

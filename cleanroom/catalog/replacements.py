@@ -81,8 +81,8 @@ def waiting(catalog: Catalog, now: int) -> list[Asked]:
 
 
 def of_partner(catalog: Catalog, partner: str, now: int) -> list[Asked]:
-    """A partner's own replacements whose keys count, and those of others that wait and ask for its consent."""
-    return _read(catalog, now, f"(r.partner = ? or {_WAITS} and {_ASKED})", partner, partner)
+    """A partner's own replacements whose keys count, and those of others that it is asked to consent to."""
+    return _read(catalog, now, f"(r.partner = ? or {_ASKED})", partner, partner)
 
 
 def replaced_since(catalog: Catalog, partner: str, stamp: str) -> bool:

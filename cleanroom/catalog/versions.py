@@ -232,6 +232,12 @@ def waiting(catalog: Catalog) -> Version | None:
     return _first(catalog, "state = 'received' order by created, rowid")
 
 
+def unchecked(catalog: Catalog) -> int:
+    """How many versions wait for the end of their check."""
+    row = catalog.one("select count(*) from versions where state in ('received', 'checking')")
+    return int(row[0]) if row else 0
+
+
 def decided(catalog: Catalog) -> list[Version]:
     """Every version whose check has ended."""
     rows = catalog.all(f"select {_COLUMNS} from versions where state not in ('received', 'checking')")  # noqa: S608

@@ -93,7 +93,7 @@ class Room:
         return answers.joined(self._connection.post("/v1/join", body, signed_in=False))
 
     def replacements(self) -> tuple[Asked, ...]:
-        """New keys of this partner that wait or are in place, and those of others that wait for its consent."""
+        """New keys of this partner and of others that ask for its consent: those that wait, and those in place."""
         found = fields.table(self._connection.get("/v1/replacements"), "replacements")
         return tuple(answers.asked(item) for item in fields.items(found, "replacements"))
 
