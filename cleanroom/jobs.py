@@ -185,7 +185,13 @@ def _commit_publication(
             return False
         withdrawals.keep(catalog, withdrawals.holder_of(version), change)
         retired = versions.retire_older(connection, version)
-        details = {**changes.named(version), "retired": retired}
+        prepared, expires = retention.days(version.manifest)
+        details = {
+            **changes.named(version),
+            "retired": retired,
+            "prepared": prepared.isoformat(),
+            "expires": expires.isoformat() if expires else None,
+        }
         leaf = room.record(connection, EventKind.AUDIENCE_PUBLISH, version.collaboration, None, details)
         versions.move(connection, version.id, State.PUBLISHED, progress=100, leaf=leaf)
         versions.forget_upload(connection, version.upload or "")

@@ -43,12 +43,15 @@ def _catalog(room: Room) -> str | None:
 
 def _signer(room: Room) -> str | None:
     try:
+        room.signer.last()
         with room.catalog() as catalog:
             room.signer.covered(log.size(catalog.connection))
     except Behind:
         return "the catalog is older than the log that was signed; run `cleanroom recover`"
-    except (OSError, sqlite3.Error, SignerRefused):
+    except SignerRefused:
         return "the log's signer has no usable state"
+    except (OSError, sqlite3.Error):
+        pass  # the catalog's own line says it
     return None
 
 

@@ -56,7 +56,7 @@ class _Judge:
         self.findings: list[Finding] = []
         self._room, self._whole = room, whole
         self._seq = 0
-        self._released: dict[str, object] = {}  # the scales that a release was drawn with, by its key
+        self._released: dict[str, tuple[int, object]] = {}  # entry and scales of each release, by its key
 
     def take(self, opened: Opened) -> None:
         self._seq = opened.seq
@@ -66,6 +66,10 @@ class _Judge:
                 self._decision(opened)
             else:
                 self._room.apply(opened, self._report)
+                if opened.body.event == EventKind.ROOM_RESTORE:
+                    # Releases since the backup are gone: what they answered is asked and charged anew.
+                    had = int(str(opened.body.details["had"]))
+                    self._released = {name: each for name, each in self._released.items() if each[0] < had}
         except _MALFORMED:
             self._report("form", "an event that follows from those before it, with its own details", opened.body.event)
 
@@ -74,6 +78,10 @@ class _Judge:
 
     def _decision(self, opened: Opened) -> None:
         body, details = opened.body, dict(opened.body.details)
+        if body.collaboration in self._room.unknown:
+            self.unjudged += 1
+            self._charge(body.collaboration, details)
+            return
         shared = self._room.collaborations[str(body.collaboration)]
         asker = self._room.keys.get(str(body.actor))
         if asker not in shared.parties:
@@ -99,7 +107,7 @@ class _Judge:
             self._take_over(shared, asked, details, day)
 
     def _derived(self, shared: Shared, asker: str, asked: Asked, details: dict[str, Any], day: date) -> _Derived:
-        said, standing = self._common(shared, asked, day), shared.standing()
+        said, standing = self._common(shared, asked, day), shared.standing(day)
         if refused := ruling.refused(standing, shared.agreement, asker, asked.request.kind, asked.questions):
             return _refused(said, refused)
         prices, names = shared.prices(details["request"]), keys(asked, standing.versions, day, shared.basis)
@@ -115,7 +123,7 @@ class _Judge:
             for owner, micro in cost.items()
         }
         said["scales"] = [
-            budget.scales_json(price) if is_new else self._released[name]
+            budget.scales_json(price) if is_new else self._released[name][1]
             for name, price, is_new in zip(names, prices, new, strict=True)
         ]
         return _Derived(EventKind.DECISION_RELEASE if any(new) else EventKind.DECISION_REPEAT, said)
@@ -123,7 +131,7 @@ class _Judge:
     def _common(self, shared: Shared, asked: Asked, day: date) -> dict[str, Any]:
         """What a body says of every decision."""
         terms = shared.agreement.terms
-        versions = shared.standing().versions
+        versions = shared.standing(day).versions
         return {
             "questions": asked.questions_json,
             "agreement": shared.document.sha256,
@@ -148,12 +156,15 @@ class _Judge:
 
     def _take_over(self, shared: Shared, asked: Asked, details: dict[str, Any], day: date) -> None:
         """Goes on from what was written: the ledger, and the releases that stand from now on."""
-        for owner, line in details["cost"].items():
-            self._room.ledger.set(owner, shared.id, int(line["after"]))
+        self._charge(shared.id, details)
         versions = {AudienceRef.parse(audience): version for audience, version in details["versions"].items()}
         names = keys(asked, versions, day, str(details["terms"]))
         for name, scales in zip(names, details["scales"], strict=True):
-            self._released.setdefault(name, scales)
+            self._released.setdefault(name, (self._seq, scales))
+
+    def _charge(self, collaboration: str, details: dict[str, Any]) -> None:
+        for owner, line in details.get("cost", {}).items():
+            self._room.ledger.set(owner, collaboration, int(line["after"]))
 
 
 def _refused(said: dict[str, Any], refused: Refuse) -> _Derived:

@@ -9,7 +9,7 @@ from typing import Any
 from cleanroom.audit.documents import Document
 from cleanroom.reports import plan
 from partners.notices import Tightening
-from policies import budget, question, request, ruling
+from policies import budget, question, request, retention, ruling
 from policies.agreement import Agreement
 from policies.budget import Account, Price
 from policies.question import AudienceRef, Question
@@ -30,6 +30,15 @@ class Asked:
         return budget.price(self.questions, self.agreement)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A published version, and the days that its manifest names."""
+
+    version: str
+    prepared: date
+    expires: date | None
+
+
 @dataclass(slots=True)
 class Shared:
     """A collaboration. `document` is the agreement in force, or the first one that was proposed.
@@ -46,7 +55,7 @@ class Shared:
     left: set[str] = field(default_factory=set)
     epoch: int = 1
     rotating: int | None = None
-    published: dict[int, dict[AudienceRef, str]] = field(default_factory=dict)
+    published: dict[int, dict[AudienceRef, Held]] = field(default_factory=dict)
     agreement: Agreement = field(init=False)
     basis: str = field(init=False)
     _asked: dict[str, Asked] = field(default_factory=dict)
@@ -73,10 +82,16 @@ class Shared:
         self._asked.clear()
         self._prices.clear()
 
-    def standing(self) -> Standing:
-        """The public facts that a decision rests on."""
+    def standing(self, day: date) -> Standing:
+        """The public facts that a decision of a day rests on."""
         ahead = self.published.get(self.rotating, {}) if self.rotating is not None else {}
-        return Standing(self.state, frozenset(self.left), self.published.get(self.epoch, {}), frozenset(ahead))
+        kept = self.agreement.terms.retention_days
+        versions = {
+            ref: held.version
+            for ref, held in self.published.get(self.epoch, {}).items()
+            if not retention.ended(held.prepared, held.expires, kept, day)
+        }
+        return Standing(self.state, frozenset(self.left), versions, frozenset(ahead))
 
     def asked(self, written: object) -> Asked:
         """A request as a body has it. Raises `BadQuestion`. The same request is worked out once."""
@@ -98,11 +113,15 @@ class Shared:
 
 @dataclass(slots=True)
 class Ledger:
-    """What owners have spent and may spend, in micro-ε. `base`: of every owner, before its grants."""
+    """What owners have spent and may spend, in micro-ε. `base`: of every owner, before its grants, which are by serial.
+
+    `forfeits`, after entries were lost: each owner's allowance before later grants, and the serial of the last grant
+    before; nothing for owners whom it does not name.
+    """
 
     base: int = 0
-    granted: dict[str, int] = field(default_factory=dict)
-    grants: dict[str, int] = field(default_factory=dict)
+    grants: dict[str, dict[int, int]] = field(default_factory=dict)
+    forfeits: dict[str, tuple[int, int]] | None = None
     _here: dict[tuple[str, str], int] = field(default_factory=dict)
     _ever: dict[str, int] = field(default_factory=dict)
 
@@ -119,8 +138,9 @@ class Ledger:
         here = self.spent(owner, collaboration)
         if not lifetime:
             return Account(here, allotted, here, max(allotted, here))
-        allowance = self.base + self.granted.get(owner, 0)
-        return Account(here, allotted, self._ever.get(owner, 0), allowance)
+        before, since = (self.base, 0) if self.forfeits is None else self.forfeits.get(owner, (0, 0))
+        granted = sum(micro for serial, micro in self.grants.get(owner, {}).items() if serial > since)
+        return Account(here, allotted, self._ever.get(owner, 0), before + granted)
 
 
 def keys(asked: Asked, versions: Mapping[AudienceRef, str], day: date, basis: str) -> tuple[str, ...]:

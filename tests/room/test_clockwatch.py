@@ -67,5 +67,5 @@ def test_a_start_with_a_clock_before_the_log(joined: Stage) -> None:
 
 def start(stage: Stage) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setup, "open_room", lambda _: stage.room)
+        patch.setattr(setup, "open_room", lambda *_, **__: stage.room)
         setup.start(stage.room.settings)

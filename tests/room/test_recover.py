@@ -16,6 +16,7 @@ from cleanroom.catalog import keys as partner_keys
 from cleanroom.catalog import reports
 from cleanroom.cli import cli
 from cleanroom.recovery import RecoveryFailed
+from cleanroom.replay.judge import replay
 from partners.known_log import LogRefused
 from partners.reports import Report
 from partners.room.connection import RoomRefused
@@ -25,6 +26,7 @@ from tests.room.conftest import Collaboration
 from tests.room.losing import OVERLAP, Lost, charged, decided, lose, of_catalog, of_export
 from tests.room.served import Served, set_clock
 from tests.room.stage import DRIVE, Stage, people
+from tests.room.test_departures import tighten
 
 
 @pytest.fixture
@@ -79,13 +81,39 @@ def test_where_no_body_is_missing_the_log_goes_on(lost: Lost, tmp_path: Path, so
     assert lost.spent() == charged(stage)
     fresh = stage.players["fresh"]
     reporting.grant(fresh.home, fresh.room, MICRO, stage.clock())
-    with stage.room.catalog() as catalog:
-        exporting.write(stage.room, catalog, tmp_path / "after.tar")
-    assert verify.verify(tmp_path / "after.tar", stage.room.signer.verifier).ok
+    replayed(stage, tmp_path)
     assert lost.recover() is None
 
 
-def test_where_bodies_are_missing_a_new_log_begins(lost: Lost) -> None:
+def replayed(stage: Stage, folder: Path) -> None:
+    """The export holds, and the policies say the same of every decision."""
+    with stage.room.catalog() as catalog:
+        exporting.write(stage.room, catalog, folder / "after.tar")
+    verdict = verify.verify(folder / "after.tar", stage.room.signer.verifier, replay=replay)
+    assert (verdict.ok, verdict.findings) == (True, ())
+
+
+def test_documents_that_the_backup_lacks_are_not_in_an_export(published: Collaboration, tmp_path: Path) -> None:
+    """Terms that were tightened since, and what was decided under them: taken over, and not derivable any more."""
+
+    def tightened(stage: Stage) -> None:
+        stage.ask("fresh", published.id, OVERLAP)
+        tighten(published, minimum_size=120)
+        stage.clock.forward(days=1)
+        stage.ask("fresh", published.id, OVERLAP)
+
+    (tmp_path / "lost").mkdir()
+    lost = lose(published, tmp_path / "lost", tightened)
+    made = lost.recover(of_catalog(lost))
+    assert made is not None
+    assert made.complete
+    stage = lost.reopened()
+    stage.publish(lost.id, DRIVE, people(range(400)))
+    stage.ask("tasty", lost.id, OVERLAP)
+    replayed(stage, tmp_path)
+
+
+def test_where_bodies_are_missing_a_new_log_begins(lost: Lost, tmp_path: Path) -> None:
     """It names what was signed last; nothing of anybody is left to spend until a signed grant."""
     old, ended = lost.stage.room.signer.verifier, lost.stage.room.signer.last()
     made = lost.recover()
@@ -105,6 +133,7 @@ def test_where_bodies_are_missing_a_new_log_begins(lost: Lost) -> None:
     report = stage.ask("fresh", lost.id, OVERLAP)
     assert (report.released, report.free) == (True, False)
     assert stage.players["fresh"].room.ledger().allowance == MICRO
+    replayed(stage, tmp_path)
     assert lost.recover() is None
 
 

@@ -190,7 +190,7 @@ def answers_on_an_old_version(at: Collaboration) -> AbstractContextManager[objec
         old = gate.versions.published(catalog, at.id)
         at.stage.publish(at.id, DRIVE, people(range(50, 350)))
         new = gate.versions.published(catalog, at.id)
-    real = EmbeddedEngine.measure
+    real, facts = EmbeddedEngine.measure, gate._facts
 
     def measure(self: EmbeddedEngine, asked: Any, agreement: Any, _: Mapping[AudienceRef, str], *rest: Any) -> Any:
         return real(self, asked, agreement, new, *rest)
@@ -198,7 +198,7 @@ def answers_on_an_old_version(at: Collaboration) -> AbstractContextManager[objec
     at.stage.clock.forward(days=1)
     patches = ExitStack()
     patches.enter_context(mock.patch.object(EmbeddedEngine, "measure", measure))
-    patches.enter_context(mock.patch.object(gate.versions, "published", return_value=old))
+    patches.enter_context(mock.patch.object(gate, "_facts", lambda *asked: replace(facts(*asked), versions=old)))
     return patches
 
 
@@ -221,6 +221,17 @@ CHEATS: dict[str, tuple[Callable[[Collaboration], AbstractContextManager[object]
     "answers on an old version": (answers_on_an_old_version, OVERLAP, ["versions"]),
     "loses a debit": (loses_a_debit, OVERLAP, ["cost"]),
 }
+
+
+def test_a_version_that_is_over_is_in_force_for_nobody(published: Collaboration) -> None:
+    """Before the worker has retired it; a gate that still answers on it is found out."""
+    stage = published.stage
+    stage.clock.forward(days=365)
+    assert stage.ask("fresh", published.id, OVERLAP).reason == "audience_not_published"
+    assert found(stage) == []
+    with mock.patch.object(gate.retention, "ended", return_value=False):
+        assert stage.ask("fresh", published.id, OVERLAP).released
+    assert [what for _, what in found(stage)] == ["decision", "versions"]
 
 
 @pytest.mark.parametrize("way", CHEATS)

@@ -22,11 +22,11 @@ EVERYTHING = "select name, sql from sqlite_master where name not like 'sqlite_%'
 
 @contextmanager
 def older(folder: Path, first_missing: str) -> Iterator[Stage]:
-    """A room as the version before a migration made it, with a partner; brought to this version's code only."""
+    """A room as the version before a migration made it; this version's code cannot do much with it."""
     apply = migrations.apply
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "apply", lambda database: apply(database, stop_before=first_missing))
-        with Stage.make(folder, "fresh") as stage:
+        with Stage.make(folder) as stage:
             yield stage
 
 
@@ -60,7 +60,7 @@ def test_serving_brings_an_older_catalog_up_to_date(tmp_path: Path, shared_joine
     assert tables(settings.catalog) == tables(shared_joined.room.settings.catalog)
     assert stage.leaves()[: len(before)] == before
     with Stage._open(tmp_path, setup.open_room(settings, stage.clock), stage.clock) as again:
-        again._enter(stage.players["fresh"].home, "fresh")
+        again.join("fresh")
         again.join("tasty")
         identifier = again.agree(DRIVE, READERS)
         again.share_secret(identifier)
