@@ -118,7 +118,7 @@ def prepare(
         with files.replacing(*paths, private=True) as (audience_path, quality_path, manifest_path):
             _write(found, plan, draft, audience_path, partial(progress, WRITING))
             signed = _signed(audience_path, replace(draft, rows=found.rows), identity)
-            quality_path.write_text(json.dumps(quality.to_json(), indent=2) + "\n")
+            quality_path.write_bytes(json.dumps(quality.to_json(), indent=2).encode() + b"\n")
             manifest_path.write_bytes(canonical.dumps(signed.to_json()) + b"\n")
             withdrawals = 0
             dropped = {Drop(tally.code): tally.count for tally in quality.dropped}

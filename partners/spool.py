@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class Spool:
     _held: list[list[Records]] = field(init=False)
     _written: list[list[tuple[int, int]]] = field(init=False)
     _held_bytes: int = 0
-    _file: BinaryIO | None = None
+    _file: IO[bytes] | None = None
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:

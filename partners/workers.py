@@ -156,7 +156,9 @@ class Workers:
 
 def worker_count() -> int:
     """One worker for each processor that this process may use."""
-    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    usable = os.cpu_count() or 1
+    if sys.platform == "linux":
+        usable = len(os.sched_getaffinity(0))
     return min(usable, MAX_WORKERS)
 
 
@@ -165,7 +167,7 @@ def _send(process: "subprocess.Popen[bytes]", value: object) -> None:
     try:
         pickle.dump(value, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
         process.stdin.flush()
-    except BrokenPipeError:
+    except OSError:  # a broken pipe; Windows calls it an invalid argument
         raise _Died from None
 
 

@@ -175,7 +175,8 @@ def say_digits(digits: str) -> None:
 
 
 def say_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    plain_output = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"  # on Windows, piped
+    click.echo(json.dumps(value, ensure_ascii=plain_output, indent=2))
 
 
 def confirm(question: str, yes: bool, word: str = "yes") -> None:

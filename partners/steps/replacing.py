@@ -47,7 +47,8 @@ def wish(home: Home, room: Room, partner: str) -> Wish:
 def consent(home: Home, room: Room, wished: Wish) -> Asked:
     """Consents, after the user compared the digits: from now on the new keys are the compared ones."""
     replacement = wished.asked.replacement
-    home.confirm(replacement.partner, replacement.keys, wished.known)
+    former = tuple(each for each in wished.known if each != replacement.keys)  # known, where this is done again
+    home.confirm(replacement.partner, replacement.keys, former)
     return room.consent(replacement.id, replacement.sign(home.identity()))
 
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,12 +40,12 @@ def set_clock(stage: Stage) -> None:
 class _Elsewhere(httpx.HTTPTransport):
     """Sends every request to another address than it names."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Callable[[], str]) -> None:
         super().__init__()
-        self._url = httpx.URL(url)
+        self._url = url
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.url = request.url.copy_with(port=self._url.port)
+        request.url = request.url.copy_with(port=httpx.URL(self._url()).port)
         return super().handle_request(request)
 
 
@@ -145,8 +145,8 @@ class Served:
             yield room
 
     def transport(self) -> httpx.HTTPTransport:
-        """Leads to this room whoever believes to speak to the address of the stage."""
-        return _Elsewhere(self.url)
+        """Leads to this room, wherever it listens now, whoever believes to speak to the address of the stage."""
+        return _Elsewhere(lambda: self.url)
 
     def http(self, name: str) -> httpx.Client:
         """HTTP with a fresh token of a partner."""

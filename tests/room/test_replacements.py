@@ -203,6 +203,17 @@ def test_consent_is_signed_for_these_keys_with_the_newest_owner_key(published: C
     assert [event for event, _ in stage.leaves()].count("key:consent") == 1
 
 
+def test_consenting_again_after_a_lost_answer_is_harmless(published: Collaboration) -> None:
+    stage, tasty = published.stage, published.stage.players["tasty"]
+    old = stage.players["fresh"].identity.public
+    back = ask_back(stage, "fresh")
+    for _ in range(3):  # the first puts the keys in place
+        consent(stage, "tasty", "fresh")
+    assert tasty.home.confirmed()["fresh"] == back.identity.public
+    assert tasty.home.former_of("fresh") == (old,)
+    assert [event for event, _ in stage.leaves()].count("key:consent") == 1
+
+
 def test_who_still_has_the_keys_ends_a_request_that_it_did_not_make(published: Collaboration) -> None:
     stage, fresh = published.stage, published.stage.players["fresh"]
     thief = ask_back(stage, "fresh")
