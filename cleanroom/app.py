@@ -35,6 +35,7 @@ from cleanroom.room import Room
 from cleanroom.settings import read
 from cleanroom.setup import open_room
 from cleanroom.web import pages
+from cleanroom.witnesses import NotWitnessed
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
@@ -88,6 +89,7 @@ def create_app(room: Room | None = None) -> Flask:
     app.register_error_handler(HTTPException, problems.handle)
     app.register_error_handler(SignerRefused, _log_unavailable)
     app.register_error_handler(Behind, _restored)
+    app.register_error_handler(NotWitnessed, _not_witnessed)
     app.register_error_handler(LogDamaged, _log_unavailable)
     app.register_error_handler(OSError, _disk_failed)
     app.register_error_handler(sqlite3.OperationalError, _catalog_failed)
@@ -110,6 +112,11 @@ def _log_unavailable(_: Exception) -> Response:
 def _restored(_: Behind) -> Response:
     """Fail closed: what was charged since the backup is not known here."""
     return problems.render(Problem.RESTORED, Problem.RESTORED.title)
+
+
+def _not_witnessed(_: NotWitnessed) -> Response:
+    """Fail closed: what too few have seen is not answered, though it stands and can be read later."""
+    return problems.render(Problem.WITNESSES, Problem.WITNESSES.title)
 
 
 def _disk_failed(error: OSError) -> Response:

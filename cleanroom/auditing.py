@@ -125,21 +125,28 @@ def audit_export(file: Path, only: tuple[str, ...], data: Path | None, keys: Pat
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--vkey", required=True, help="The log's verifier key, from the operator, never from the archive.")
 @click.option("--older", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A checkpoint you kept.")
+@click.option("--witness", "witnesses", metavar="KEY", multiple=True, help="A witness's key; may be repeated.")
+@click.option("--quorum", type=click.IntRange(min=1), help="How many of them must have cosigned. [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def audit_verify(file: Path, vkey: str, older: Path | None, as_json: bool) -> None:
+def audit_verify(
+    file: Path, vkey: str, older: Path | None, witnesses: tuple[str, ...], quorum: int | None, as_json: bool
+) -> None:
     """Verifies an archive of the log offline: entries, tiles, signatures, bodies; then each decision by the policies.
 
     Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
     """
     from cleanroom.audit import verify
     from cleanroom.replay.judge import replay
+    from partners.transparency.cosignature import WitnessKey
     from partners.transparency.note import NoteError, VerifierKey
 
     try:
         key = VerifierKey.parse(vkey)
+        known = tuple(dict.fromkeys(map(WitnessKey.parse, witnesses)))
     except NoteError as problem:
-        raise click.UsageError(f"--vkey: {problem}") from None
-    verdict = verify.verify(file, key, older.read_bytes() if older else None, replay)
+        raise click.UsageError(f"--vkey or --witness: {problem}") from None
+    wanted = len(known) if quorum is None else quorum
+    verdict = verify.verify(file, key, older.read_bytes() if older else None, replay, known, wanted)
     _show(verdict, as_json)
     sys.exit(0 if verdict.ok else 1)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from cleanroom import __version__
+from cleanroom import __version__, witnesses
 from cleanroom.audit import log, publisher, receipts
 from cleanroom.audit.events import Event, EventKind
 from cleanroom.audit.signer import Signer
@@ -101,10 +101,14 @@ class Room:
     def publish_leaf(self, leaf: int) -> bytes:
         """A signed checkpoint that covers a committed leaf: the one in place if it does, else a new one.
 
-        So of many who commit at once, one publishes for all.
+        So of many who commit at once, one publishes for all. With a quorum of witnesses, it carries their cosignatures;
+        `NotWitnessed` where too few answer.
         """
         placed = publisher.placed(self.settings.log)
-        return placed if placed and read_unverified(placed).size > leaf else self.publish()
+        message = placed if placed and read_unverified(placed).size > leaf else self.publish()
+        if not self.settings.witnesses.quorum:
+            return message
+        return witnesses.witnessed(self.settings.catalog, self.settings.log, self.settings.witnesses, leaf)
 
     def receipt(self, catalog: Catalog, leaf: int) -> Receipt:
         """The receipt of a committed leaf."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cleanroom.audit.quorum import NO_WITNESSES, Witnesses
+from partners.transparency.cosignature import WitnessKey
+from partners.transparency.note import NoteError
 from policies import terms
 from policies.terms import BadTerms, Terms
 
@@ -38,6 +41,8 @@ SETTINGS = (
     Setting("CLEANROOM_FLOOR_EPSILON_PER_REPORT", "", "the most ε a report may cost an owner; empty: no floor"),
     Setting("CLEANROOM_FLOOR_MODE", "", "`private` forbids threshold mode; empty: the partners choose"),
     Setting("CLEANROOM_ALLOWANCE", "5.0", "lifetime ε of an owner over all collaborations, before its own grants"),
+    Setting("CLEANROOM_WITNESSES", "", "witnesses of the log, each its key, with `=` and its address if it listens"),
+    Setting("CLEANROOM_WITNESS_QUORUM", "0", "how many witnesses cosign the log before an answer leaves; 0: none"),
     Setting("CLEANROOM_LIMIT_QUESTIONS", "300", "questions of a partner in a minute; 0: no limit"),
     Setting("CLEANROOM_LIMIT_UPLOADS", "3000", "requests of a partner about uploads in a minute; 0: no limit"),
     Setting("CLEANROOM_LIMIT_REQUESTS", "1200", "other requests of a partner in a minute; 0: no limit"),
@@ -66,6 +71,7 @@ class Settings:
     floor: Terms
     allowance: int
     limits: RequestLimits = RequestLimits()
+    witnesses: Witnesses = NO_WITNESSES
 
     @property
     def token_audience(self) -> str:
@@ -103,7 +109,27 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     if not (url.startswith("https://") or LOOPBACK.match(url)):
         raise BadSettings("CLEANROOM_URL begins with https://; http:// is for 127.0.0.1, [::1] and localhost only")
     allowance = _epsilon("CLEANROOM_ALLOWANCE", value["CLEANROOM_ALLOWANCE"])
-    return Settings(data, keys, url, _floor(value), allowance, _limits(value))
+    return Settings(data, keys, url, _floor(value), allowance, _limits(value), _witnesses(value))
+
+
+def _witnesses(value: Mapping[str, str]) -> Witnesses:
+    keys, listening = list[WitnessKey](), dict[WitnessKey, str]()
+    for item in value["CLEANROOM_WITNESSES"].split():
+        text, _, address = item.partition("=")
+        try:
+            keys.append(WitnessKey.parse(text))
+        except NoteError as problem:
+            raise BadSettings(f"CLEANROOM_WITNESSES: {problem}") from None
+        if address:
+            if not (address.startswith("https://") or LOOPBACK.match(address)):
+                raise BadSettings("CLEANROOM_WITNESSES: a witness listens at https://; http:// is for loopback only")
+            listening[keys[-1]] = address.rstrip("/")
+    quorum = value["CLEANROOM_WITNESS_QUORUM"]
+    if not (quorum.isascii() and quorum.isdecimal() and len(quorum) < 3 and int(quorum) <= len(listening)):
+        raise BadSettings("CLEANROOM_WITNESS_QUORUM is a whole number, at most that of the witnesses that listen")
+    if len({key.name for key in keys}) != len(keys):
+        raise BadSettings("CLEANROOM_WITNESSES names a witness twice")
+    return Witnesses(tuple(keys), listening, int(quorum))
 
 
 def beside(data: Path) -> Path:

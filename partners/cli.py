@@ -16,6 +16,7 @@ from partners.commands import (
     simulate,
     verify,
     withdrawals,
+    witness,
 )
 from partners.commands.terminal import OneLineErrors, Setup, home_option
 
@@ -41,7 +42,21 @@ def main(context: click.Context, home: Path) -> None:
     context.obj = Setup(home, transport=context.obj)
 
 
-for topic in (joining, keys, agreements, changes, simulate, secret, audiences, withdrawals, reports, budget, verify):
+TOPICS = (
+    joining,
+    keys,
+    agreements,
+    changes,
+    simulate,
+    secret,
+    audiences,
+    withdrawals,
+    reports,
+    budget,
+    verify,
+    witness,
+)
+for topic in TOPICS:
     for command in topic.COMMANDS:
         main.add_command(command)
 

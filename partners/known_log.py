@@ -22,7 +22,7 @@ from partners.receipts import Receipt, Verdict
 from partners.transparency import tiles
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint, read_unverified
 from partners.transparency.entry import Body
-from partners.transparency.merkle import HASH_SIZE, Node, root
+from partners.transparency.merkle import HASH_SIZE, Node, consistency_proof, root, verify_consistency
 from partners.transparency.note import NoteError, VerifierKey
 from partners.transparency.proof import Proof
 from partners.transparency.succession import Succession, open_succession
@@ -88,6 +88,14 @@ class KnownLog:
         `confirmed`: the root of the last checkpoint of a log that ended, as a person knows it from other partners.
         """
         return self._refresh(confirmed).checkpoint
+
+    def extension(self, old: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """The newest checkpoint's note, and the proof, unverified, that it begins with its first `old` leaves.
+
+        Raises `LogRefused`, ValueError where the log is smaller.
+        """
+        shown = self._refresh(None)
+        return shown.message, consistency_proof(old, shown.checkpoint.size, self._tree(shown.checkpoint))
 
     def check(self, receipt: Receipt, about: About) -> Verdict:
         """The verdict of a receipt that holds and is about `about`. Raises `LogRefused`."""
@@ -171,21 +179,26 @@ class KnownLog:
             self._fork(older, newer)
 
     def _has(self, older: Checkpoint, newer: _Shown) -> bool:
-        """Whether the log of `newer`, read from its tiles, begins with `older`. Raises `LogRefused`."""
-        size = newer.checkpoint.size
+        """Whether the log of `newer` begins with `older`. Raises `LogRefused` where its tiles do not lead to it."""
+        size, head = newer.checkpoint.size, newer.checkpoint.root
         if older.size == size:
-            return older.root == newer.checkpoint.root
-        if self._read is None or self._read[0] != newer.checkpoint:
+            return older.root == head
+        node = self._tree(newer.checkpoint)
+        proof = consistency_proof(older.size, size, node)
+        if verify_consistency(older.size, size, proof, older.root, head):
+            return True
+        if verify_consistency(older.size, size, proof, root(older.size, node), head):
+            return False
+        self._read = None
+        raise LogRefused("the files of the room's log do not lead to its checkpoint; tell the operator")
+
+    def _tree(self, checkpoint: Checkpoint) -> Node:
+        """The tree of a checkpoint, read from the room's tiles; unverified."""
+        if self._read is None or self._read[0] != checkpoint:
             fetched: dict[str, bytes] = {}
-            self._read = (newer.checkpoint, tiles.reader(size, lambda tile: self._tile(tile, fetched)), fetched)
-        node = self._read[1]
-        try:
-            if root(size, node) != newer.checkpoint.root:
-                self._read = None
-                raise LogRefused("the files of the room's log do not lead to its checkpoint; tell the operator")
-            return root(older.size, node) == older.root
-        except ValueError as problem:
-            raise LogRefused(f"{problem}; tell the operator") from None
+            node = tiles.reader(checkpoint.size, lambda tile: self._tile(tile, fetched))
+            self._read = (checkpoint, node, fetched)
+        return self._read[1]
 
     def _tile(self, tile: Tile, fetched: dict[str, bytes]) -> bytes:
         """The bytes of a tile; a partial one may have been filled meanwhile, and is the beginning of the full one."""
@@ -195,6 +208,9 @@ class KnownLog:
         if data is None:
             raise LogRefused("files of the room's log are missing; tell the operator")
         fetched[tile.path] = data[: tile.width * HASH_SIZE]
+        if len(fetched[tile.path]) < tile.width * HASH_SIZE:
+            self._read = None
+            raise LogRefused("files of the room's log are cut off; tell the operator")
         return fetched[tile.path]
 
     def _fork(self, kept: _Shown, shown: _Shown) -> None:

@@ -4,12 +4,13 @@ A receipt holds an inclusion proof with its signed checkpoint, the entry, the bo
 nonce of that commitment. It is checked with the log's verifier key, which comes from outside, never from the receipt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from partners.transparency.check import Check, Outcome
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
+from partners.transparency.cosignature import WitnessKey, check_witnesses
 from partners.transparency.encoding import decode_base64, encode_base64
 from partners.transparency.entry import NONCE_BYTES, Body, Entry, EntryError, commitment
 from partners.transparency.merkle import leaf_hash, verify_inclusion
@@ -82,8 +83,11 @@ class Verdict:
         return all(check.passed for check in self.checks)
 
 
-def check(receipt: Receipt, key: VerifierKey) -> Verdict:
-    """Check a receipt against the log's verifier key: six named checks, each made wherever it still can be."""
+def check(receipt: Receipt, key: VerifierKey, witnesses: Sequence[WitnessKey] = (), quorum: int = 0) -> Verdict:
+    """Check a receipt against the log's verifier key: six named checks, each made wherever it still can be.
+
+    With `witnesses`, a seventh: at least `quorum` of them cosigned the checkpoint.
+    """
     proof = _attempt(lambda: Proof.parse(receipt.proof))
     if isinstance(proof, Proof) and proof.extra is not None:
         proof = "a receipt's proof carries no extra line"
@@ -97,7 +101,7 @@ def check(receipt: Receipt, key: VerifierKey) -> Verdict:
         included = proof.index == entry.seq and verify_inclusion(
             leaf_hash(receipt.entry), proof.index, checkpoint.size, proof.path, checkpoint.root
         )
-    checks = (
+    checks: tuple[Check, ...] = (
         _read("proof", proof, "a c2sp.org/tlog-proof@v1"),
         _read("signature", checkpoint, "the checkpoint is signed by the given key"),
         _read("entry", entry, "an entry in canonical form"),
@@ -105,6 +109,9 @@ def check(receipt: Receipt, key: VerifierKey) -> Verdict:
         _compared("commitment", committed, "the entry commits to this body", "the entry commits to another body"),
         _compared("inclusion", included, "the entry is in the log", "the proof does not lead to the signed root"),
     )
+    if witnesses:
+        seen = proof.checkpoint.encode() if isinstance(proof, Proof) and isinstance(checkpoint, Checkpoint) else None
+        checks = (*checks, check_witnesses(seen, witnesses, quorum))
     verdict = Verdict(checks)
     if not (verdict.ok and isinstance(checkpoint, Checkpoint) and isinstance(entry, Entry) and isinstance(body, Body)):
         return verdict

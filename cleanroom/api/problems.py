@@ -120,6 +120,12 @@ class Problem(Enum):
         "The room was restored from a backup and not recovered",
         "Nothing is answered until the operator has run `cleanroom recover`. Tell the operator.",
     )
+    WITNESSES = (
+        "not-witnessed",
+        503,
+        "Too few witnesses cosigned the log",
+        "What was decided stands and is charged once. Read it, or ask again the same day, when the witnesses answer.",
+    )
     INTERNAL = ("internal", 500, "The room failed", "Tell the operator when it happened.")
 
     def __init__(self, code: str, status: int, title: str, hint: str) -> None:

@@ -12,11 +12,14 @@ from cleanroom.api import auth, schemas
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
+from cleanroom.audit import publisher
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners, recovery
 from cleanroom.catalog.partners import TOKEN_SECONDS
 from partners.keys import key_id, verify
 from partners.protocol import PublicKeys
+from partners.transparency.cosignature import cosigned
+from partners.transparency.note import NoteError, split_note
 from policies import canonical, terms
 
 blueprint = Blueprint("public", __name__, url_prefix="/v1", description="Open to anybody")
@@ -108,6 +111,22 @@ def log(name: str) -> Response:
     response.cache_control.no_cache = None
     response.headers["Cache-Control"] = "no-cache" if name == "checkpoint" or ".p/" in name else "max-age=31536000"
     return response
+
+
+@blueprint.post("/cosignatures")
+@blueprint.arguments(schemas.CosignatureSchema)
+@blueprint.response(204)
+def cosign(body: dict[str, str]) -> None:
+    """Puts a witness's cosignature on the newest checkpoint; `conflict` where that is another one by now."""
+    message, lines, keys = body["checkpoint"].encode(), body["cosignature"].encode(), room().settings.witnesses.keys
+    try:
+        text = split_note(message)[0].encode()
+        if not cosigned(text + b"\n" + lines, keys):
+            fail(Problem.BAD_SIGNATURE, "This is no cosignature of a witness that the room knows.")
+    except NoteError:
+        fail(Problem.INVALID, "A checkpoint and a cosignature are a signed note and a line of one.")
+    if publisher.add_cosignatures(room().settings.log, message, lines, keys) is None:
+        fail(Problem.CONFLICT, "There is a newer checkpoint; fetch it, and cosign that.")
 
 
 def key(text: str) -> bytes:

@@ -36,6 +36,11 @@ class RoomSchema(Schema):
     )
 
 
+class CosignatureSchema(Schema):
+    checkpoint = fields.String(required=True, validate=validate.Length(max=10_000))
+    cosignature = fields.String(required=True, validate=validate.Length(max=10_000))
+
+
 class HealthSchema(Schema):
     status = fields.String(required=True)
 

@@ -8,6 +8,7 @@ are. One process publishes at a time. Partial tiles stay until their full tile i
 
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from cleanroom.audit.files import PUBLIC, locked, probe, write_file
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import Behind, Signer
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
+from partners.transparency.cosignature import WitnessKey, with_cosignatures
 from partners.transparency.merkle import consistency_proof, root
-from partners.transparency.note import NoteError, VerifierKey
+from partners.transparency.note import NoteError, VerifierKey, split_note
 from partners.transparency.tiles import WIDTH, Tile, encode_bundle, tiles
 
 CHECKPOINT = "checkpoint"
@@ -44,7 +46,7 @@ def publish(catalog: Path, log_dir: Path, signer: Signer, *, whole: bool = False
 
 def _publish(catalog: Path, log_dir: Path, signer: Signer, whole: bool) -> bytes:
     log_dir.mkdir(parents=True, exist_ok=True)
-    with locked(log_dir / LOCK), closing(_open_read_only(catalog)) as connection:
+    with locked(log_dir / LOCK), closing(open_read_only(catalog)) as connection:
         node = log.node_reader(connection)
         size = log.size(connection)
         published = _published(log_dir, signer.verifier)
@@ -89,7 +91,22 @@ def placed(log_dir: Path) -> bytes | None:
         return None
 
 
-def _open_read_only(catalog: Path) -> sqlite3.Connection:
+def add_cosignatures(log_dir: Path, checkpoint: bytes, lines: bytes, keys: Sequence[WitnessKey]) -> bytes | None:
+    """Puts cosignatures of `keys` on the published checkpoint; the note. None where another one is published by now.
+
+    NoteError for lines that are no signatures.
+    """
+    with locked(log_dir / LOCK):
+        message = placed(log_dir)
+        if message is None or split_note(message)[0] != split_note(checkpoint)[0]:
+            return None
+        note = with_cosignatures(message, lines, keys)
+        if note != message:
+            write_file(log_dir / CHECKPOINT, note, PUBLIC, durable=False)
+        return note
+
+
+def open_read_only(catalog: Path) -> sqlite3.Connection:
     """A connection of our own: it sees committed rows only, whatever transaction the caller is in."""
     return sqlite3.connect(f"{catalog.absolute().as_uri()}?mode=ro", uri=True)
 

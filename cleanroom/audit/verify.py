@@ -6,7 +6,7 @@ decisions is for the caller's replay: this package knows the log only.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -31,6 +31,7 @@ from cleanroom.audit.reading import (
 )
 from partners.transparency.check import Check, Outcome
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
+from partners.transparency.cosignature import WitnessKey, check_witnesses
 from partners.transparency.entry import Body, Entry, EntryError, commitment
 from partners.transparency.merkle import HASH_SIZE, Node, leaf_hash, nodes_of, root
 from partners.transparency.note import MAX_NOTE_BYTES, NoteError, VerifierKey
@@ -77,10 +78,17 @@ class _Bodies:
     named: Named
 
 
-def verify(path: Path, key: VerifierKey, older: bytes | None = None, replay: Replay | None = None) -> Verdict:
+def verify(
+    path: Path,
+    key: VerifierKey,
+    older: bytes | None = None,
+    replay: Replay | None = None,
+    witnesses: Sequence[WitnessKey] = (),
+    quorum: int = 0,
+) -> Verdict:
     """Check the export at `path` against the log's key and, when given, a signed checkpoint kept from earlier.
 
-    With `replay`, the decisions are held to the policies, too.
+    With `replay`, the decisions are held to the policies, too; with `witnesses`, `quorum` of them must have cosigned.
     """
     checks: list[Check] = []
 
@@ -108,6 +116,9 @@ def verify(path: Path, key: VerifierKey, older: bytes | None = None, replay: Rep
         bodies = run("bodies", _bodies, file, members, leaves)
         signed = run("documents", _documents, file, members, bodies)
         run("rebuilt", _rebuilt, file, members, checkpoint, leaves, bodies, signed)
+        if witnesses:
+            note = content(file, members, CHECKPOINT, MAX_NOTE_BYTES) if members and checkpoint else None
+            checks.append(check_witnesses(note, witnesses, quorum))
         if older is not None:
             run("older", _older, checkpoint, leaves, key, older)
         if replay is not None:

@@ -13,15 +13,20 @@ from partners.commands.terminal import Setup, as_json, console, say, say_json, t
 from partners.failure import Failure
 from partners.receipts import Receipt, ReceiptError, Verdict
 from partners.steps.joining import open_room
+from partners.transparency.cosignature import WitnessKey
 from partners.transparency.note import VerifierKey
 
 
 @click.command()
 @click.argument("receipt", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--vkey", metavar="KEY", help="The log's verifier key; without it, the one pinned when you joined.")
+@click.option("--witness", "witnesses", metavar="KEY", multiple=True, help="A witness's key; may be repeated.")
+@click.option("--quorum", type=click.IntRange(min=1), help="How many of them must have cosigned. [default: all]")
 @as_json
 @click.pass_obj
-def verify(setup: Setup, receipt: Path, vkey: str | None, as_json: bool) -> None:
+def verify(
+    setup: Setup, receipt: Path, vkey: str | None, witnesses: tuple[str, ...], quorum: int | None, as_json: bool
+) -> None:
     """Prove offline that a decision is in the log.
 
     RECEIPT is a receipt, or a report as JSON.
@@ -33,7 +38,8 @@ def verify(setup: Setup, receipt: Path, vkey: str | None, as_json: bool) -> None
       cleanroom-partner verify receipt.json --vkey room.example/audit-v1+2bca130e+AQOh…
     """
     key = setup.home().room().vkey if vkey is None else VerifierKey.parse(vkey.strip())
-    verdict = receipts.check(_read(receipt), key)
+    known = tuple(dict.fromkeys(WitnessKey.parse(text.strip()) for text in witnesses))
+    verdict = receipts.check(_read(receipt), key, known, len(known) if quorum is None else quorum)
     if as_json:
         say_json(_to_json(verdict))
     else:

@@ -290,6 +290,11 @@ class Room:
                 return None
             raise
 
+    def cosign(self, checkpoint: bytes, line: bytes) -> None:
+        """Hands a witness's cosignature of a checkpoint over. Raises `RoomRefused`, where it is not the newest too."""
+        body = {"checkpoint": checkpoint.decode(), "cosignature": line.decode()}
+        self._connection.send("POST", "/v1/cosignatures", json=body, signed_in=False)
+
     def successions(self) -> tuple[bytes, ...]:
         """The successions of the room's logs, oldest first, unverified."""
         return self.facts().successions

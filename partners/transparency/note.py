@@ -96,7 +96,7 @@ class SigningKey:
         if not text.endswith("\n") or _CONTROL.search(text):
             raise NoteError("a note's text must end in a newline and hold no other control character")
         signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
-        return f"{text}\n{_DASH}{self.name} {encode_base64(self.verifier.id + signature)}\n".encode()
+        return f"{text}\n{Signature(self.name, self.verifier.id, signature).line()}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,10 @@ class Signature:
     name: str
     key_id: bytes
     signature: bytes
+
+    def line(self) -> str:
+        """The signature line, with its newline."""
+        return f"{_DASH}{self.name} {encode_base64(self.key_id + self.signature)}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ def split_note(message: bytes) -> tuple[str, tuple[Signature, ...]]:
 
 def _signature(line: str) -> Signature:
     parts = line.removeprefix(_DASH).split(" ")
-    if not line.startswith(_DASH) or len(parts) != 2 or not _is_name(parts[0]):
+    if not line.startswith(_DASH) or len(parts) != 2 or not is_name(parts[0]):
         raise _malformed("a signature line is not of the form '— name base64'")
     try:
         data = decode_base64(parts[1])
@@ -187,13 +191,14 @@ def _key_parts(pattern: re.Pattern[str], text: str, what: str) -> tuple[str, byt
 
 
 def _check_key(name: str, raw: bytes) -> None:
-    if not _is_name(name):
+    if not is_name(name):
         raise NoteError("a key name must not be empty and must hold no space, plus or control character")
     if len(raw) != _KEY_BYTES:
         raise NoteError("an Ed25519 key has 32 bytes")
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a key may be called so."""
     return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
 
 

@@ -7,7 +7,7 @@ import pytest
 from partners.known_log import About, KnownLog, LogRefused
 from partners.receipts import Receipt
 from partners.transparency.checkpoint import open_checkpoint
-from partners.transparency.merkle import nodes_of, root
+from partners.transparency.merkle import leaf_hash, nodes_of, root
 from partners.transparency.note import SigningKey, VerifierKey, split_note
 from partners.transparency.succession import Succession
 from tests.partners_cli.fake_room import ORIGIN, FakeRoom
@@ -292,3 +292,29 @@ def test_a_cut_between_pinning_and_keeping(fake: FakeRoom, tmp_path: Path) -> No
     at.known.refresh()
     (tmp_path / "checkpoint").write_bytes(before)
     assert known_log(fake, tmp_path).refresh().origin == NEXT
+
+
+def test_tiles_that_agree_with_both_checkpoints_and_not_with_each_other_prove_nothing(
+    fake: FakeRoom, known: KnownLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room shows the newer log's upper tile, and the older log's lower one: each root comes out."""
+    grown(fake, 300)
+    known.refresh()
+    shown = [leaf_hash(leaf) for leaf in fake.leaves]
+    fake.leaves[280] = b"another entry"
+    grown(fake, 512)
+    real = fake.log_file
+
+    def mixed(name: str) -> bytes | None:
+        data = real(name)
+        if name == "tile/0/001" and data is not None:
+            return b"".join(shown[256:300]) + data[32 * 44 :]
+        return data
+
+    monkeypatch.setattr(fake, "log_file", mixed)
+    with pytest.raises(LogRefused, match="do not lead to its checkpoint"):
+        known.refresh()
+    assert not (tmp_path / "fork").exists()
+    monkeypatch.setattr(fake, "log_file", real)
+    with pytest.raises(LogRefused, match="another log than before"):
+        known.refresh()

@@ -52,6 +52,7 @@ OPEN = {
     "GET /v1/log/<path:name>",
     "POST /v1/join",
     "POST /v1/token",
+    "POST /v1/cosignatures",
     "OPTIONS /v1/uploads",
 }
 """Routes that answer everybody alike, with a token or without."""

@@ -22,7 +22,7 @@ from tests.room.stage import DRIVE, READERS, Stage, people
 from tests.room.test_joining import claim as join_claim
 
 TUS = {"Tus-Resumable": "1.0.0"}
-PUBLIC = {"/v1/room", "/v1/health", "/v1/ready", "/v1/join", "/v1/token", "/v1/log/{name}"}
+PUBLIC = {"/v1/room", "/v1/health", "/v1/ready", "/v1/join", "/v1/token", "/v1/cosignatures", "/v1/log/{name}"}
 METHODS = {"get", "post", "head", "patch", "put", "delete", "options"}
 
 
@@ -288,6 +288,7 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
         send("GET", "/v1/ledger", "/v1/ledger")
         send("POST", "/v1/grants", "/v1/grants", json={})
         send("GET", "/v1/log/{name}", "/v1/log/tile/0/000")
+        send("POST", "/v1/cosignatures", "/v1/cosignatures", json={"checkpoint": "none", "cosignature": "none"})
         send("DELETE", f"{versions}/{{version}}", f"{there}/{version}")
         send("OPTIONS", "/v1/uploads", "/v1/uploads")
         other = send("POST", "/v1/uploads", "/v1/uploads", headers={**TUS, "Upload-Length": "1"}).headers["Location"]

@@ -23,7 +23,16 @@ from tests.room.test_matrix import MATRIX
 CANARY = "canary-7f3a"
 TUS = {"Tus-Resumable": "1.0.0"}
 JSON = {"Content-Type": "application/json"}
-OPEN = {"/v1/room", "/v1/health", "/v1/ready", "/v1/join", "/v1/token", "/v1/log/<path:name>", "/v1/openapi.json"}
+OPEN = {
+    "/v1/room",
+    "/v1/health",
+    "/v1/ready",
+    "/v1/join",
+    "/v1/token",
+    "/v1/cosignatures",
+    "/v1/log/<path:name>",
+    "/v1/openapi.json",
+}
 POSTS = (
     "/v1/join",
     "/v1/collaborations",

@@ -1,0 +1,189 @@
+"""A room whose log is witnessed: cosignatures beside the checkpoint, and a quorum before an answer leaves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cleanroom import settings
+from cleanroom.audit.quorum import Witnesses
+from cleanroom.cli import cli
+from cleanroom.settings import BadSettings
+from partners import receipts
+from partners.cli import main
+from partners.reports import Report
+from partners.room.connection import RoomRefused
+from partners.steps.witnessing import witness_of
+from partners.transparency.cosignature import WitnessKey, cosigned
+from partners.witness import Witness
+from partners.witness_server import server
+from tests.room.conftest import Collaboration
+from tests.room.stage import Stage
+
+OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
+
+
+def run(stage: Stage, name: str, *arguments: str) -> Result:
+    home = str(stage.players[name].home.path)
+    return CliRunner().invoke(main, ["--home", home, *arguments], obj=stage.transport())
+
+
+def with_witnesses(stage: Stage, witnesses: Witnesses) -> None:
+    stage.room = replace(stage.room, settings=replace(stage.room.settings, witnesses=witnesses))
+    stage.reopen()
+
+
+def key_of(stage: Stage, name: str) -> WitnessKey:
+    return WitnessKey.parse(run(stage, name, "witness", "--key").stdout.strip())
+
+
+def shown(stage: Stage) -> bytes:
+    with stage.anybody() as client:
+        return client.get("/v1/log/checkpoint").content
+
+
+def test_a_partner_cosigns_and_the_room_shows_it(published: Collaboration, tmp_path: Path) -> None:
+    stage = published.stage
+    keys = tuple(key_of(stage, name) for name in ("fresh", "tasty"))
+    refused = run(stage, "tasty", "witness")
+    assert refused.exit_code == 1
+    assert "give the operator its key" in refused.stderr
+    with_witnesses(stage, Witnesses(keys))
+    for name in ("fresh", "tasty"):
+        said = run(stage, name, "witness")
+        assert said.exit_code == 0, said.output
+        assert said.stdout.startswith(f"cosigned {len(stage.leaves())} entries")
+    assert set(cosigned(shown(stage), keys)) == set(keys)
+    archive = str(tmp_path / "log.tar")
+    folders = ["--data", str(stage.room.settings.data), "--keys", str(stage.room.settings.keys)]
+    assert CliRunner().invoke(cli, ["audit", "export", archive, *folders]).exit_code == 0
+    verify = ["audit", "verify", archive, "--vkey", stage.room.vkey, "--witness", str(keys[0])]
+    for more, code in (((), 0), (("--witness", str(keys[1])), 0), (("--quorum", "2"), 1)):
+        said = CliRunner().invoke(cli, [*verify, *more])
+        assert said.exit_code == code, said.output
+        assert "witnesses cosigned it" in " ".join(said.stdout.split())
+    report = stage.ask("fresh", published.id, OVERLAP)  # a newer checkpoint, which nobody cosigned yet
+    assert cosigned(shown(stage), keys) == {}
+    run(stage, "tasty", "witness")
+    file = tmp_path / "report.json"
+    assert run(stage, "fresh", "report", str(report.id), "--json", str(file)).exit_code == 0
+    tasty, everybody = ["--witness", str(keys[1])], [part for key in keys for part in ("--witness", str(key))]
+    assert run(stage, "fresh", "verify", str(file), *tasty).exit_code == 0
+    assert run(stage, "fresh", "verify", str(file), *everybody, "--quorum", "1").exit_code == 0
+    failed = run(stage, "fresh", "verify", str(file), *everybody)
+    assert failed.exit_code == 1
+    assert "1 of 2 witnesses cosigned it, 2 wanted" in " ".join(failed.stdout.split())
+
+
+def test_a_witness_does_not_cosign_a_log_that_was_rewound(published: Collaboration) -> None:
+    """Its own memory decides, also where the partner's kept checkpoint is gone."""
+    stage = published.stage
+    with_witnesses(stage, Witnesses((key_of(stage, "tasty"),)))
+    with stage.copy(stage.folder / "other") as other:
+        with_witnesses(other, stage.room.settings.witnesses)
+        stage.ask("fresh", published.id, OVERLAP)
+        assert run(stage, "tasty", "witness").exit_code == 0
+        (stage.players["tasty"].home.checkpoint).unlink()
+        other.players["tasty"] = stage.players["tasty"]
+        for _ in range(4):
+            other.ask("fresh", published.id, {**OVERLAP, "purpose": "modelling"})
+        before = shown(other)
+        said = run(other, "tasty", "witness")
+    assert said.exit_code == 1
+    assert "does not extend what was cosigned" in said.stderr
+    assert shown(other) == before
+
+
+@contextmanager
+def listening(witness: Witness, port: int = 0) -> Iterator[int]:
+    with server(witness, f"127.0.0.1:{port}") as made:
+        thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield made.server_address[1]
+        finally:
+            made.shutdown()
+            thread.join()
+
+
+def cosigners(report: Report, keys: tuple[WitnessKey, ...]) -> set[WitnessKey]:
+    assert report.receipt is not None
+    return set(cosigned(report.receipt.proof.partition("\n\n")[2].encode(), keys))
+
+
+def test_no_answer_leaves_without_a_quorum(published: Collaboration) -> None:
+    """The witness that is gone and comes back: what was decided meanwhile stands, is charged once, and can be read."""
+    stage = published.stage
+    witnesses = [witness_of(stage.players[name].home) for name in ("fresh", "tasty")]
+    keys = tuple(each.key for each in witnesses)
+    with listening(witnesses[0]) as one, listening(witnesses[1]) as other:
+        ports = (one, other)
+        places = {key: f"http://127.0.0.1:{port}" for key, port in zip(keys, ports, strict=True)}
+        with_witnesses(stage, Witnesses(keys, places, 2))
+        first = stage.ask("fresh", published.id, OVERLAP)
+        assert cosigners(first, keys) == set(keys)
+        assert first.receipt is not None
+        assert receipts.check(first.receipt, stage.room.signer.verifier, keys, 2).ok
+    question = {"kind": "statistics", "count": "fresh/drive"}
+    with listening(witnesses[0], ports[0]):
+        with pytest.raises(RoomRefused, match="Too few witnesses"):
+            stage.ask("fresh", published.id, question)
+        charged = stage.rows("select sum(micro) from ledger")
+        with listening(witnesses[1], ports[1]):
+            report = stage.ask("fresh", published.id, question)
+            assert (report.released, report.free) == (True, True)
+            assert cosigners(report, keys) == set(keys)
+    assert stage.rows("select sum(micro) from ledger") == charged
+    # What enough witnesses have seen already needs none of them now.
+    assert cosigners(stage.players["tasty"].room.report(str(first.id)), keys) == set(keys)
+
+
+def test_a_witness_of_another_log_counts_for_nothing(published: Collaboration) -> None:
+    """It has cosigned more than the room has: the room was rewound, or shows it another log."""
+    stage = published.stage
+    witness = witness_of(stage.players["tasty"].home)
+    with stage.copy(stage.folder / "other") as other, listening(witness) as port:
+        witnesses = Witnesses((witness.key,), {witness.key: f"http://127.0.0.1:{port}"}, 1)
+        for each in (stage, other):
+            with_witnesses(each, witnesses)
+        for _ in range(3):
+            other.ask("fresh", published.id, {**OVERLAP, "purpose": "modelling"})
+        with pytest.raises(RoomRefused, match="Too few witnesses"):
+            stage.ask("fresh", published.id, OVERLAP)
+
+
+def test_a_cosignature_of_nobody_and_of_another_checkpoint(published: Collaboration) -> None:
+    stage = published.stage
+    witness = witness_of(stage.players["tasty"].home)
+    with_witnesses(stage, Witnesses((witness.key,)))
+    older = shown(stage)
+    stage.ask("fresh", published.id, OVERLAP)
+    text = older.decode().rpartition("\n\n")[0] + "\n"
+    line = witness._signer.cosign(text, 1)
+    bodies = {
+        409: {"checkpoint": older.decode(), "cosignature": line},
+        403: {"checkpoint": shown(stage).decode(), "cosignature": line},
+        422: {"checkpoint": "no note", "cosignature": line},
+    }
+    with stage.anybody() as client:
+        for status, body in bodies.items():
+            assert client.post("/v1/cosignatures", json=body).status_code == status
+
+
+def test_settings(published: Collaboration) -> None:
+    key = key_of(published.stage, "tasty")
+    read = settings.read({"CLEANROOM_WITNESSES": f"{key}=https://w.example/", "CLEANROOM_WITNESS_QUORUM": "1"})
+    assert read.witnesses == Witnesses((key,), {key: "https://w.example"}, 1)
+    for witnesses, quorum in (
+        (f"{key}", "1"),
+        (f"{key}=http://w.example", "0"),
+        (f"{key} {key}", "0"),
+        ("nobody", "0"),
+        (f"{key}=https://w.example", "x"),
+    ):
+        with pytest.raises(BadSettings, match="CLEANROOM_WITNESS"):
+            settings.read({"CLEANROOM_WITNESSES": witnesses, "CLEANROOM_WITNESS_QUORUM": quorum})
