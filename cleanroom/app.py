@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from cleanroom import __version__, logs
 from cleanroom.api import (
     audiences,
+    audits,
     changes,
     collaborations,
     context,
@@ -82,6 +83,7 @@ def create_app(room: Room | None = None) -> Flask:
         ledger,
         keys,
         replacements,
+        audits,
     ):
         api.register_blueprint(module.blueprint)
     openapi.register(app, api)

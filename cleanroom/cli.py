@@ -55,7 +55,7 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
     """
     from cleanroom import setup
     from cleanroom.audit.events import EventKind
-    from cleanroom.catalog import partners
+    from cleanroom.catalog import appointments, partners
     from policies.question import NAME
 
     if not NAME.fullmatch(name):
@@ -64,6 +64,8 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
     with room.catalog() as catalog:
         if partners.joined(catalog, name):
             raise click.ClickException(f"{name} has joined already.")
+        if appointments.known(catalog, name):
+            raise click.ClickException(f"{name} is an auditor's name; give the partner another one.")
         code = partners.invite(catalog, name, room.now)
         with catalog.transaction() as connection:
             room.record(connection, EventKind.PARTNER_INVITE, None, None, {"partner": name})
@@ -86,12 +88,14 @@ def readmit(name: str, data: Path | None, keys: Path | None) -> None:
     """
     from cleanroom import setup
     from cleanroom.audit.events import EventKind
-    from cleanroom.catalog import partners, replacements
+    from cleanroom.catalog import appointments, partners, replacements
 
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
         if not partners.joined(catalog, name):
             raise click.ClickException("no partner of this name has joined; see `cleanroom status`, or `invite` it")
+        if appointments.known(catalog, name):
+            raise click.ClickException("this is an auditor; appoint it under another name, with a new key")
         code = partners.invite(catalog, name, room.now)
         asked = replacements.sharing(catalog, name)
         with catalog.transaction() as connection:
@@ -100,6 +104,52 @@ def readmit(name: str, data: Path | None, keys: Path | None) -> None:
     click.echo(code)
     click.echo(f"There, in a new folder: keygen, cleanroom-partner join {room.settings.url} CODE", err=True)
     click.echo(f"Whose consent it needs: {', '.join(asked) or 'nobody, so the code alone decides'}", err=True)
+
+
+@cli.command("appoint-auditor")
+@click.argument("name")
+@click.argument("collaborations", nargs=-1, required=True, metavar="COLLABORATION...")
+@DATA
+@KEYS
+def appoint_auditor(name: str, collaborations: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
+    """Lets the auditor NAME read the log of each COLLABORATION, by its id. Every partner in it is shown that.
+
+    Prints a one-time code with which the auditor joins, within seven days, unless it has joined already.
+
+    Example: cleanroom appoint-auditor eve drive-2026-1a2f22b6 --data /srv/room
+    """
+    from cleanroom import auditors, setup
+    from policies.question import NAME
+
+    if not NAME.fullmatch(name):
+        raise click.UsageError("An auditor's name has 1 to 64 letters, digits, - and _.")
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog:
+        code = auditors.appoint(room, catalog, name, collaborations)
+    if code:
+        click.echo(code)
+        click.echo(
+            f"Send it to {name} with the address. There: cleanroom-partner join {room.settings.url} CODE", err=True
+        )
+    click.echo(f"{name} may read the log of {', '.join(collaborations)}. Each partner in it sees that.", err=True)
+
+
+@cli.command("dismiss-auditor")
+@click.argument("name")
+@click.argument("collaborations", nargs=-1, metavar="[COLLABORATION]...")
+@DATA
+@KEYS
+def dismiss_auditor(name: str, collaborations: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
+    """Ends the appointment of the auditor NAME to each COLLABORATION, or to all of them.
+
+    Example: cleanroom dismiss-auditor eve --data /srv/room
+    """
+    from cleanroom import auditors, setup
+
+    room = setup.open_room(_settings(data, keys))
+    with room.catalog() as catalog:
+        ended = auditors.dismiss(room, catalog, name, collaborations)
+    click.echo(f"{name} audits no longer: {', '.join(ended)}. What it has read and exported, it keeps.")
 
 
 @cli.command("revoke-key")

@@ -14,7 +14,7 @@ from cleanroom.catalog.catalog import Catalog
 from cleanroom.room import Room
 from partners.transparency.entry import Body
 
-_SHARED = ("room:", "partner:", "key:", "consent:")
+_SHARED = ("room:", "clock:", "partner:", "key:", "consent:")
 
 
 def write(room: Room, catalog: Catalog, out: Path, only: Collection[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from cleanroom.audit.archive import ArchiveError
 from cleanroom.audit.log import LogDamaged
 from cleanroom.audit.signer import SignerRefused
+from cleanroom.auditors import NotAppointed
 from cleanroom.backup import BackupFailed
 from cleanroom.changes import Outdated
 from cleanroom.recovery import RecoveryFailed
@@ -18,6 +19,7 @@ EXPECTED = (
     BadSettings,
     CannotListen,
     LogDamaged,
+    NotAppointed,
     Outdated,
     RecoveryFailed,
     SetupFailed,

@@ -244,7 +244,7 @@ def _decide(room: Room, connection: sqlite3.Connection, asked: _Asked, prepared:
     )
     shown = [figure.to_json() for figure in plan.figures(asked.request, releases)]
     report = _report(room, asked, identifier, leaf, figures=shown, cost=cost, nonce=nonce)
-    reports.keep(connection, report)
+    reports.keep(connection, report, evidence)
     for each, key, release, used in zip(asked.questions, asked.keys, releases, scales, strict=True):
         if stored[key] is None:
             written = json.dumps(question.to_json(each), ensure_ascii=False)

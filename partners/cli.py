@@ -7,6 +7,7 @@ import click
 from partners.commands import (
     agreements,
     audiences,
+    audit,
     budget,
     changes,
     joining,
@@ -55,6 +56,7 @@ TOPICS = (
     budget,
     verify,
     witness,
+    audit,
 )
 for topic in TOPICS:
     for command in topic.COMMANDS:

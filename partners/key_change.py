@@ -34,7 +34,7 @@ class Role(StrEnum):
 
     OWNER = "owner"
     MARKETER = "marketer"  # reads agreements, asks, reads reports and the ledger; decides nothing
-    AUDITOR = "auditor"  # reads what the room publishes; nothing of a collaboration yet
+    AUDITOR = "auditor"  # reads the log of the collaborations that it is appointed to
     WAITING = "waiting"  # an owner key to be, once the other partners consent; see `replacement.py`
 
 

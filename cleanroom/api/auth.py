@@ -14,6 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flask import g, request
 
+from cleanroom import auditors
 from cleanroom.api.context import catalog, pace, room
 from cleanroom.api.problems import Problem, fail, slow_down
 from cleanroom.catalog import keys, partners
@@ -44,10 +45,20 @@ MAY: Mapping[Role, frozenset[str]] = {
             "ledger.ledger",
         }
     ),
-    Role.AUDITOR: frozenset({"keys.mine"}),
+    Role.AUDITOR: frozenset(
+        {
+            "keys.mine",
+            "collaborations.mine",
+            "collaborations.one",
+            "collaborations.document",
+            "changes.document",
+            "audits.export",
+            "audits.ledger",
+        }
+    ),
     Role.WAITING: frozenset({"keys.mine", "collaborations.partner", "replacements.every"}),
 }
-"""The routes of each role but `owner`, whose keys may use every route."""
+"""The routes of each role but `owner`, whose keys may use every route but those of auditors."""
 
 
 def access_token(assertion: str) -> str:
@@ -62,6 +73,8 @@ def access_token(assertion: str) -> str:
     token = partners.issue_token(catalog(), partner, claims["jti"], expires + SKEW, room().now)
     if token is None:
         _refuse()
+    if partner.role is Role.AUDITOR:
+        auditors.record_entry(room(), catalog(), partner)
     return token
 
 
@@ -133,9 +146,14 @@ def require_partner() -> None:
     if found is None:
         fail(Problem.UNAUTHORIZED)
     _count(found, _kind())
-    if found.role is not Role.OWNER and request.endpoint not in MAY[found.role]:
+    if not _may(found.role):
         fail(Problem.ROLE)
     g.partner = found
+
+
+def _may(role: Role) -> bool:
+    """Whether a key of this role may use the route of the request."""
+    return request.blueprint != "audits" if role is Role.OWNER else request.endpoint in MAY[role]
 
 
 def _kind() -> Kind:

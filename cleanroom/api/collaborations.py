@@ -13,10 +13,11 @@ from cleanroom.api.keys import rotations
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import changes, collaborations, partners, replacements, versions
+from cleanroom.catalog import appointments, changes, collaborations, partners, replacements, versions
 from cleanroom.catalog.changes import Amendment
 from cleanroom.catalog.collaborations import Collaboration
 from partners.envelopes import BadEnvelope, SignedEnvelope
+from partners.key_change import Role
 from partners.keys import key_id, verify
 from partners.protocol import PROTOCOL_VERSION
 from policies import agreement as agreements
@@ -43,8 +44,9 @@ def partner(name: str) -> dict[str, Any]:
 @blueprint.get("/collaborations")
 @blueprint.response(200, schemas.CollaborationsSchema)
 def mine() -> dict[str, Any]:
-    """Every collaboration that you take part in."""
-    return {"collaborations": [to_json(each) for each in collaborations.of_partner(catalog(), me().name)]}
+    """Every collaboration that you take part in, or that you are appointed to audit."""
+    every = collaborations.of_auditor if me().role is Role.AUDITOR else collaborations.of_partner
+    return {"collaborations": [to_json(each) for each in every(catalog(), me().name)]}
 
 
 @blueprint.post("/collaborations")
@@ -173,8 +175,9 @@ def envelopes(identifier: str) -> dict[str, Any]:
 
 
 def collaboration(identifier: str) -> Collaboration:
-    """A collaboration of the partner that asks; anybody else's looks like none."""
-    found = collaborations.find(catalog(), identifier, me().name)
+    """A collaboration of the partner that asks, or that the auditor is appointed to; any other looks like none."""
+    find = collaborations.audited if me().role is Role.AUDITOR else collaborations.find
+    found = find(catalog(), identifier, me().name)
     if found is None:
         fail(Problem.NOT_FOUND)
     return found
@@ -223,6 +226,10 @@ def to_json(found: Collaboration) -> dict[str, Any]:
         ],
         "left": list(found.left),
         "rotation": _rotation(found),
+        "auditors": [
+            {"name": each.auditor, "appointed": each.appointed, "read": each.read}
+            for each in appointments.of_collaboration(catalog(), found.id)
+        ],
     }
 
 

@@ -34,7 +34,12 @@ class Problem(Enum):
         "Ask the operator for a new one: a code works once.",
     )
     BAD_SIGNATURE = ("bad-signature", 403, "The signature does not fit", "Sign these exact bytes with your own key.")
-    ROLE = ("role", 403, "This key may not do that", "Ask somebody who has an owner key of your partner.")
+    ROLE = (
+        "role",
+        403,
+        "This key may not do that",
+        "Ask somebody whose key may; docs/keys.md says what each role may do.",
+    )
     NOT_A_PARTNER = ("not-a-partner", 422, "Somebody named has not joined", "Every partner must join the room first.")
     BAD_AGREEMENT = (
         "bad-agreement",

@@ -63,7 +63,7 @@ def ready() -> dict[str, str]:
 @blueprint.arguments(schemas.JoinSchema)
 @blueprint.response(201, schemas.JoinedSchema)
 def join(body: dict[str, str]) -> dict[str, Any]:
-    """Registers a partner's public keys, with the one-time code that the operator gave it.
+    """Registers the public keys of a partner or an auditor, with the one-time code that the operator gave it.
 
     New keys of a partner that joined before wait for the consent of those in `waiting`.
     """
@@ -72,20 +72,22 @@ def join(body: dict[str, str]) -> dict[str, Any]:
     if not verify(signing, "join/v1", signed, signature(body["signature"])):
         fail(Problem.BAD_SIGNATURE)
     with catalog().transaction() as connection:
-        name = partners.redeem(connection, body["code"], room().now)
-        if name is None:
+        redeemed = partners.redeem(connection, body["code"], room().now)
+        if redeemed is None:
             auth.guessed(Problem.BAD_CODE)
+        name, role = redeemed
         asked: list[str] | None = []
         if partners.joined(catalog(), name):
             asked = replacements.begin(room(), catalog(), name, PublicKeys(signing, sealing))
-        elif partners.enter(connection, name, signing, sealing, room().now):
-            room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), {"partner": name})
+        elif partners.enter(connection, name, role, signing, sealing, room().now):
+            details = {"partner": name, "role": role.value}
+            room().record(connection, EventKind.PARTNER_JOIN, None, key_id(signing), details)
         else:
             asked = None
         if asked is None:
             auth.guessed(Problem.BAD_CODE)
     room().publish()
-    return {"partner": name, "waiting": asked}
+    return {"partner": name, "role": role.value, "waiting": asked}
 
 
 @blueprint.post("/token")

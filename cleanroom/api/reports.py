@@ -15,6 +15,7 @@ from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import reports
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.reports import Report
+from partners.transparency.encoding import encode_base64
 from policies import canonical, explanations, question, request
 from policies.agreement import Agreement
 from policies.decision import Reason, Refuse
@@ -66,10 +67,28 @@ def every(identifier: str) -> dict[str, Any]:
 @blueprint.response(200, schemas.ReportSchema)
 def one(identifier: str) -> dict[str, Any]:
     """A stored report, for every party of its collaboration."""
+    found = _mine(identifier)
+    return _to_json(found, collaboration(found.collaboration).agreement)
+
+
+@blueprint.get("/reports/<identifier>/evidence")
+@blueprint.response(200, schemas.EvidenceSchema)
+def evidence(identifier: str) -> dict[str, Any]:
+    """The figures of a released report in the bytes that its log entry commits to, and the nonce: for an auditor."""
+    found = _mine(identifier)
+    document = reports.evidence(catalog(), found.id)
+    if document is None or found.evidence_nonce is None:
+        fail(Problem.CONFLICT, "A refused report has no figures.")
+    receipt = room().receipt(catalog(), found.leaf).to_json()
+    return {"evidence": document.decode(), "nonce": encode_base64(found.evidence_nonce), "receipt": receipt}
+
+
+def _mine(identifier: str) -> Report:
+    """A report of a collaboration of the partner that asks; anybody else's looks like none."""
     found = reports.find(catalog(), identifier, me().name)
-    if found is None or not _seen(made_in := collaboration(found.collaboration), found):
+    if found is None or not _seen(collaboration(found.collaboration), found):
         fail(Problem.NOT_FOUND)
-    return _to_json(found, made_in.agreement)
+    return found
 
 
 def _answer(value: dict[str, Any], status: int) -> Response:

@@ -54,6 +54,7 @@ class JoinSchema(Schema):
 
 class JoinedSchema(Schema):
     partner = fields.String(required=True)
+    role = fields.String(required=True, validate=validate.OneOf(["owner", "auditor"]))
     waiting = fields.List(
         fields.String(), required=True, metadata={"description": "whose consent new keys of a known partner need"}
     )
@@ -162,6 +163,12 @@ class LeavingSchema(Schema):
     signature = _base64(64)
 
 
+class AuditorSchema(Schema):
+    name = fields.String(required=True)
+    appointed = fields.String(required=True)
+    read = fields.String(required=True, allow_none=True, metadata={"description": "when it read the log's bodies last"})
+
+
 class CollaborationSchema(Schema):
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -175,6 +182,7 @@ class CollaborationSchema(Schema):
     tightened = fields.List(fields.Nested(TighteningSchema), required=True)
     left = fields.List(fields.String(), required=True, metadata={"description": "partners who left"})
     rotation = fields.Nested(RotatingSchema, required=True, allow_none=True)
+    auditors = fields.List(fields.Nested(AuditorSchema), required=True, metadata={"description": "who may audit it"})
 
 
 class CollaborationsSchema(Schema):
@@ -280,6 +288,24 @@ class GrantRequestSchema(Schema):
 
 class ReceiptSchema(Schema):
     receipt = fields.Dict(keys=fields.String(), required=True)
+
+
+class EvidenceSchema(Schema):
+    evidence = fields.String(required=True, metadata={"description": "the releases, in the bytes committed to"})
+    nonce = fields.String(required=True)
+    receipt = fields.Dict(keys=fields.String(), required=True)
+
+
+class AuditedLineSchema(Schema):
+    collaboration = fields.String(required=True)
+    owner = fields.String(required=True)
+    allotted = fields.Integer(required=True)
+    spent = fields.Integer(required=True)
+    unbounded = fields.Boolean(required=True)
+
+
+class AuditedSchema(Schema):
+    lines = fields.List(fields.Nested(AuditedLineSchema), required=True)
 
 
 class LedgerLineSchema(Schema):

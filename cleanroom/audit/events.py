@@ -48,6 +48,10 @@ class EventKind(StrEnum):
     BUDGET_GRANT = "budget:grant"
     CONSENT_COMMIT = "consent:commit"
     ERASURE_DONE = "erasure:done"
+    AUDITOR_APPOINT = "auditor:appoint"
+    AUDITOR_DISMISS = "auditor:dismiss"
+    AUDITOR_ENTER = "auditor:enter"
+    AUDITOR_READ = "auditor:read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,27 @@ def find(catalog: Catalog, identifier: str, partner: str) -> Collaboration | Non
     return _read(catalog, row) if row else None
 
 
+def audited(catalog: Catalog, identifier: str, auditor: str) -> Collaboration | None:
+    """A collaboration by its id, for an auditor who is appointed to it; None for everybody else."""
+    row = catalog.one(
+        f"select {_COLUMNS} from collaborations c join appointments a on a.collaboration = c.id"  # noqa: S608 - constants
+        " where c.id = ? and a.auditor = ? and a.ended is null",
+        identifier,
+        auditor,
+    )
+    return _read(catalog, row) if row else None
+
+
+def of_auditor(catalog: Catalog, auditor: str) -> list[Collaboration]:
+    """Every collaboration that an auditor is appointed to, oldest first."""
+    rows = catalog.all(
+        f"select {_COLUMNS} from collaborations c join appointments a on a.collaboration = c.id"  # noqa: S608 - constants
+        " where a.auditor = ? and a.ended is null order by c.created, c.id",
+        auditor,
+    )
+    return [_read(catalog, row) for row in rows]
+
+
 def of_partner(catalog: Catalog, partner: str) -> list[Collaboration]:
     """Every collaboration of a partner, oldest first."""
     rows = catalog.all(

@@ -17,31 +17,41 @@ INVITE_SECONDS = 7 * 24 * 3600
 TOKEN_SECONDS = 600
 
 
-def invite(catalog: Catalog, partner: str, now: int) -> str:
-    """A one-time code for `partner`, good for seven days. A new one replaces an unused one."""
+def invite(catalog: Catalog, partner: str, now: int, role: Role = Role.OWNER) -> str:
+    """A one-time code for a partner or an auditor, good for seven days. A new one replaces an unused one."""
     code = secrets.token_urlsafe(16)
     with catalog.transaction() as connection:
         connection.execute("delete from invites where partner = ?", (partner,))
-        connection.execute("insert into invites values (?, ?, ?)", (_hash(code), partner, now + INVITE_SECONDS))
+        connection.execute(
+            "insert into invites values (?, ?, ?, ?)", (_hash(code), partner, now + INVITE_SECONDS, role.value)
+        )
     return code
 
 
-def redeem(connection: sqlite3.Connection, code: str, now: int) -> str | None:
-    """Uses up a code within a transaction: the partner's name, or None for a code that is not good (any more)."""
+def redeem(connection: sqlite3.Connection, code: str, now: int) -> tuple[str, Role] | None:
+    """Uses up a code within a transaction: who it is for, and as what; None for one that is not good (any more)."""
     row = connection.execute(
-        "delete from invites where code_hash = ? and expires > ? returning partner", (_hash(code), now)
+        "delete from invites where code_hash = ? and expires > ? returning partner, role", (_hash(code), now)
     ).fetchone()
-    return str(row["partner"]) if row else None
+    return (str(row["partner"]), Role(row["role"])) if row else None
 
 
-def enter(connection: sqlite3.Connection, name: str, signing_key: bytes, sealing_key: bytes, now: int) -> bool:
-    """Adds a partner with its keys within a transaction. False where some partner has, or had, this key."""
-    connection.execute("insert into partners (name, joined) values (?, datetime(?, 'unixepoch'))", (name, now))
-    return keys.add(connection, name, Role.OWNER, signing_key, sealing_key, now)
+def enter(
+    connection: sqlite3.Connection, name: str, role: Role, signing_key: bytes, sealing_key: bytes, now: int
+) -> bool:
+    """Adds a partner, or an auditor, with its keys within a transaction. False where somebody has, or had, this key.
+
+    An auditor's key opens nothing, so its sealing key is not kept.
+    """
+    connection.execute(
+        "insert into partners (name, joined, auditor) values (?, datetime(?, 'unixepoch'), ?)",
+        (name, now, role is Role.AUDITOR),
+    )
+    return keys.add(connection, name, role, signing_key, sealing_key if role is Role.OWNER else None, now)
 
 
 def joined(catalog: Catalog, name: str) -> bool:
-    """Whether a partner of this name has joined, also one whose keys were all revoked."""
+    """Whether a partner or an auditor of this name has joined, also one whose keys were all revoked."""
     return catalog.one("select 1 from partners where name = ?", name) is not None
 
 
@@ -52,7 +62,7 @@ def find(catalog: Catalog, name: str, now: int) -> Partner | None:
 
 def names(catalog: Catalog) -> list[str]:
     """Every partner that joined, sorted."""
-    return [str(row["name"]) for row in catalog.all("select name from partners order by name")]
+    return [str(row["name"]) for row in catalog.all("select name from partners where auditor = 0 order by name")]
 
 
 def issue_token(catalog: Catalog, asker: Partner, jti: str, assertion_expires: int, now: int) -> str | None:

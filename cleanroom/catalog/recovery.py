@@ -24,7 +24,7 @@ def forfeit(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     connection.execute(
         "insert or replace into forfeits select name,"
         " (select coalesce(sum(micro), 0) from debits where owner = name),"
-        " (select coalesce(max(serial), 0) from granted where partner = name) from partners"
+        " (select coalesce(max(serial), 0) from granted where partner = name) from partners where auditor = 0"
     )
     rows = connection.execute("select owner, spent, serial from forfeits order by owner")
     return {str(row["owner"]): (int(row["spent"]), int(row["serial"])) for row in rows}

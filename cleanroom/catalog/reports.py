@@ -56,10 +56,11 @@ def release(connection: sqlite3.Connection, key: str) -> Any | None:
     return json.loads(row["release"]) if row else None
 
 
-def keep(connection: sqlite3.Connection, report: Report) -> None:
-    """Stores a report and its debits within a transaction."""
+def keep(connection: sqlite3.Connection, report: Report, evidence: bytes | None = None) -> None:
+    """Stores a report and its debits within a transaction. `evidence`: what the log commits to, of a release."""
     connection.execute(
-        f"insert into reports ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"insert into reports ({_COLUMNS}, evidence)"  # noqa: S608 - constants
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             report.id,
             report.collaboration,
@@ -79,6 +80,7 @@ def keep(connection: sqlite3.Connection, report: Report) -> None:
             report.evidence_nonce,
             report.agreement,
             report.explanation,
+            evidence,
         ),
     )
     connection.executemany(
@@ -106,6 +108,12 @@ def find(catalog: Catalog, identifier: str, partner: str) -> Report | None:
         partner,
     )
     return _read(catalog, row) if row else None
+
+
+def evidence(catalog: Catalog, report: str) -> bytes | None:
+    """What the log commits to beside the body of a released report: its releases, in these bytes."""
+    row = catalog.one("select evidence from reports where id = ?", report)
+    return bytes(row["evidence"]) if row and row["evidence"] is not None else None
 
 
 def of_collaboration(catalog: Catalog, collaboration: str) -> list[Report]:

@@ -38,6 +38,13 @@ def recovery(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def auditors(db: Database) -> None:
+    """Auditors: which collaborations each is appointed to; what opens the figures of a report."""
+    for statement in _statements(_AUDITORS):
+        db.execute(statement)
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
     statement = ""
@@ -218,4 +225,16 @@ create view debits as
     select owner, collaboration, micro from ledger union all select owner, collaboration, micro from carried_debits;
 create view granted as
     select partner, serial, micro from grants union all select partner, serial, micro from carried_grants;
+"""
+
+_AUDITORS = """
+alter table invites add column role text not null default 'owner';
+alter table partners add column auditor integer not null default 0;
+create table appointments (
+    auditor text not null, collaboration text not null references collaborations(id),
+    appointed text not null, ended text, read text,
+    primary key (auditor, collaboration)
+) strict;
+create index appointments_by_collaboration on appointments (collaboration);
+alter table reports add column evidence blob;
 """

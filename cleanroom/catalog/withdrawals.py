@@ -237,7 +237,7 @@ def rows_wait(connection: sqlite3.Connection, batch: Batch) -> bool:
 def uncommitted(connection: sqlite3.Connection, day: str) -> list[str]:
     """The partners that had joined by a day for which the log has no commitment of theirs."""
     rows = connection.execute(
-        "select name from partners where date(joined) <= ?"
+        "select name from partners where auditor = 0 and date(joined) <= ?"
         " and name not in (select owner from commitments where day = ?) order by name",
         (day, day),
     )
@@ -248,7 +248,7 @@ def first_uncommitted(catalog: Catalog) -> str | None:
     """The first day for which a commitment of some partner is missing; None in a room without partners."""
     row = catalog.one(
         "select min(coalesce((select date(max(day), '+1 day') from commitments where owner = name), date(joined)))"
-        " from partners"
+        " from partners where auditor = 0"
     )
     return None if row is None or row[0] is None else str(row[0])
 

@@ -1,5 +1,7 @@
 """keygen, passphrase, join, compare, status."""
 
+from dataclasses import asdict
+
 import click
 from rich.text import Text
 
@@ -71,10 +73,11 @@ def join(setup: Setup, url: str, code: str) -> None:
       cleanroom-partner join https://room.example 3vQk…
     """
     pinned, asked = joining.join(setup.home(), url, code, setup.transport)
+    auditor = pinned.role is Role.AUDITOR
     if asked:
         say(f"these keys ask to be those of {pinned.partner} in {pinned.name}, and wait for {' and '.join(asked)}")
     else:
-        say(f"joined {pinned.name} as {pinned.partner}")
+        say(f"joined {pinned.name} as {'the auditor ' if auditor else ''}{pinned.partner}")
     say(f"Its log key is pinned: {pinned.vkey}")
     if asked:
         say("Compare it with the one that the operator published, and keys with each of them:")
@@ -82,7 +85,8 @@ def join(setup: Setup, url: str, code: str) -> None:
             say(f"  you `cleanroom-partner compare {name}`, {name} `cleanroom-partner key consent {pinned.partner}`")
         say("Then: `cleanroom-partner key resume`")
         return
-    say("Compare it with the one that the operator published. Next: `cleanroom-partner status`")
+    following = "audit export log.tar" if auditor else "status"
+    say(f"Compare it with the one that the operator published. Next: `cleanroom-partner {following}`")
 
 
 @click.command()
@@ -140,6 +144,7 @@ def status(setup: Setup, as_json: bool) -> None:
                 "next": each.next,
                 "sent_again": each.sent_again,
                 "others": list(each.others),
+                "auditors": [asdict(auditor) for auditor in each.auditors],
             }
             for each in found
         ]
@@ -165,6 +170,10 @@ def status(setup: Setup, as_json: bool) -> None:
         cells = (each.id, each.state.value, ", ".join(each.signed), published, each.next, others)
         shown.add_row(*map(Text, cells))
     console().print(shown)
+    for each in found:
+        for auditor in each.auditors:
+            read = f"; it read its log last at {auditor.read}" if auditor.read else "; it has not read its log yet"
+            say(f"{auditor.name} audits {each.id}, appointed by the operator at {auditor.appointed}{read}")
 
 
 COMMANDS = (keygen, passphrase, join, compare, status)

@@ -1,5 +1,6 @@
-"""ask, report."""
+"""ask, report, disclose."""
 
+import json
 from pathlib import Path
 
 import click
@@ -82,6 +83,27 @@ def report(setup: Setup, identifier: str, json_file: str | None, csv_file: str |
         tables.show(found, console())
 
 
+@click.command()
+@click.argument("identifier", metavar="ID")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def disclose(setup: Setup, identifier: str, file: Path) -> None:
+    """Write into FILE what proves a report's figures, to be handed to an auditor.
+
+    FILE holds the receipt, the figures in the bytes that the log commits to, and their nonce. Whoever has it can run
+    `cleanroom-partner verify FILE`.
+
+    \b
+    Example:
+      cleanroom-partner disclose r-0123456789abcdef figures.json
+    """
+    with setup.room() as (_, room):
+        opened = reporting.disclosed(room, identifier)
+    files.write(file, json.dumps(opened.to_json(), ensure_ascii=False, indent=1).encode() + b"\n", private=True)
+    say(f"wrote {file.name}: whoever has it reads the figures of {identifier} and can prove them")
+    say(f"Next: hand it to the auditor, who runs `cleanroom-partner verify {file.name} --vkey KEY`")
+
+
 def _show_quote(quoted: Quote, as_json: bool) -> None:
     if as_json:
         say_json(
@@ -112,4 +134,4 @@ def _show_quote(quoted: Quote, as_json: bool) -> None:
     say("Nothing was asked, measured or charged.")
 
 
-COMMANDS = (ask, report)
+COMMANDS = (ask, report, disclose)

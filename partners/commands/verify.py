@@ -2,19 +2,23 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.text import Text
 
-from partners import receipts
+from partners import evidence, receipts, words
 from partners.commands.terminal import Setup, as_json, console, say, say_json, table
-from partners.failure import Failure
+from partners.evidence import Opened
+from partners.failure import Failure, plain
 from partners.receipts import Receipt, ReceiptError, Verdict
 from partners.steps.joining import open_room
 from partners.transparency.cosignature import WitnessKey
 from partners.transparency.note import VerifierKey
+from policies import question
 
 
 @click.command()
@@ -29,7 +33,7 @@ def verify(
 ) -> None:
     """Prove offline that a decision is in the log.
 
-    RECEIPT is a receipt, or a report as JSON.
+    RECEIPT is a receipt, a report as JSON, or what `disclose` wrote: then its figures are proven and shown, too.
 
     \b
     Examples:
@@ -39,11 +43,18 @@ def verify(
     """
     key = setup.home().room().vkey if vkey is None else VerifierKey.parse(vkey.strip())
     known = tuple(dict.fromkeys(WitnessKey.parse(text.strip()) for text in witnesses))
-    verdict = receipts.check(_read(receipt), key, known, len(known) if quorum is None else quorum)
+    value = _read(receipt)
+    opened = Opened.from_json(value) if value.keys() == evidence.FIELDS else None
+    found = opened.receipt if opened else Receipt.from_json(value.get("receipt", value))
+    verdict = receipts.check(found, key, known, len(known) if quorum is None else quorum)
+    if opened:
+        verdict = replace(verdict, checks=(*verdict.checks, evidence.check(opened)))
     if as_json:
         say_json(_to_json(verdict))
     else:
         _show(verdict)
+        if opened and verdict.ok:
+            _show_figures(opened)
     if not verdict.ok:
         failed = next(check for check in verdict.checks if not check.passed)
         raise Failure(
@@ -76,14 +87,28 @@ def accept_log(setup: Setup, root: str) -> None:
     say(f"the log is {home.room().vkey.name}")
 
 
-def _read(path: Path) -> Receipt:
+def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         raise ReceiptError(f"{path.name} is not JSON; give a receipt, or a report from `report ID --json`") from None
-    if isinstance(value, dict) and "receipt" in value:
-        value = value["receipt"]
-    return Receipt.from_json(value)
+    if not isinstance(value, dict):
+        raise ReceiptError(f"{path.name} is no receipt; give one, or a report from `report ID --json`")
+    return value
+
+
+def _show_figures(opened: Opened) -> None:
+    for asked, release in evidence.releases(opened):
+        by = f", by {', '.join(map(question.by_key, asked.by))}" if asked.by else ""
+        shown = table("cell", "measure", "value", "± 95 %", numbers=2)
+        for figure in release.figures:
+            cell = ", ".join(f"{plain(name)}: {words.cell(value)}" for name, value in figure.by) or "all"
+            at_least = "at least " if figure.at_least else ""
+            value = "withheld" if figure.value is None else f"{at_least}{figure.value}"
+            margin = "" if figure.margin95 is None else str(figure.margin95)
+            shown.add_row(*map(Text, (cell, figure.measure, value, margin)))
+        console().print(Text(f"people of {asked.count}, {words.where(asked.where)}{by}"))
+        console().print(shown)
 
 
 def _to_json(verdict: Verdict) -> dict[str, object]:

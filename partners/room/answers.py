@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from partners import fields
+from partners.evidence import FIELDS as EVIDENCE
+from partners.evidence import Opened
 from partners.failure import plain
 from partners.fields import OddAnswer
 from partners.key_change import BadKeyChange, Role, SignedChange
@@ -78,9 +80,10 @@ class OwnKeys:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The name that the operator gave this partner; whose consent its keys still wait for, where it had others."""
+    """The name that the operator gave, and as what; whose consent the keys still wait for, where there were others."""
 
     partner: str
+    role: Role
     waiting: tuple[str, ...]
 
 
@@ -124,6 +127,26 @@ class Rotating:
 
 
 @dataclass(frozen=True, slots=True)
+class Auditor:
+    """Who may audit a collaboration. `appointed`, and `read` once it has read, are times as the room writes them."""
+
+    name: str
+    appointed: str
+    read: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedLine:
+    """What an owner was allotted and has spent in an audited collaboration, in micro-ε; `unbounded`: threshold mode."""
+
+    collaboration: str
+    owner: str
+    allotted: int
+    spent: int
+    unbounded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Collaboration:
     """A collaboration as the room tells it. `signatures`: partner → signature, unverified.
 
@@ -143,6 +166,7 @@ class Collaboration:
     tightened: tuple[tuple[Tightening, bytes], ...]
     left: tuple[str, ...]
     rotating: Rotating | None
+    auditors: tuple[Auditor, ...]
 
 
 class VersionState(Enum):
@@ -245,7 +269,7 @@ def room_facts(value: object) -> RoomFacts:
 
 def joined(value: object) -> Joined:
     found = fields.table(value, "join")
-    return Joined(fields.identifier(found, "partner"), fields.identifiers(found, "waiting"))
+    return Joined(fields.identifier(found, "partner"), _enum(Role, found, "role"), fields.identifiers(found, "waiting"))
 
 
 def asked(value: object) -> Asked:
@@ -279,6 +303,7 @@ def collaboration(value: object) -> Collaboration:
         tuple(_tightened(item) for item in fields.items(found, "tightened")),
         fields.identifiers(found, "left"),
         _rotating(found.get("rotation")),
+        tuple(_auditor(item) for item in fields.items(found, "auditors")),
     )
 
 
@@ -362,6 +387,28 @@ def ledger(value: object) -> Ledger:
     )
 
 
+def audited(value: object) -> tuple[AuditedLine, ...]:
+    lines = (fields.table(item, "lines") for item in fields.items(fields.table(value, "ledger"), "lines"))
+    return tuple(
+        AuditedLine(
+            fields.identifier(line, "collaboration"),
+            fields.identifier(line, "owner"),
+            fields.integer(line, "allotted"),
+            fields.integer(line, "spent"),
+            fields.boolean(line, "unbounded"),
+        )
+        for line in lines
+    )
+
+
+def evidence(value: object) -> Opened:
+    found = fields.table(value, "evidence")
+    try:
+        return Opened.from_json({name: found.get(name) for name in EVIDENCE})
+    except ReceiptError:
+        raise OddAnswer("receipt, evidence, nonce") from None
+
+
 def acknowledged(value: object) -> Acknowledged:
     found = fields.table(value, "withdrawal")
     note = fields.text(found, "acknowledgement").encode()
@@ -419,6 +466,12 @@ def _rotating(value: object) -> Rotating | None:
     found = fields.table(value, "rotation")
     ready = tuple(_audience(item)[0] for item in fields.items(found, "ready"))
     return Rotating(Rotation.from_json(found.get("rotation")), fields.signature(found), ready)
+
+
+def _auditor(value: object) -> Auditor:
+    found = fields.table(value, "auditors")
+    read = fields.optional_text(found, "read")
+    return Auditor(fields.identifier(found, "name"), plain(fields.text(found, "appointed")), read and plain(read))
 
 
 def _tightened(value: object) -> tuple[Tightening, bytes]:

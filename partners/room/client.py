@@ -13,6 +13,7 @@ from urllib.parse import quote as quoted
 
 from partners import fields, reports
 from partners.envelopes import SignedEnvelope
+from partners.evidence import Opened
 from partners.failure import Failure
 from partners.fields import OddAnswer
 from partners.key_change import SignedChange, vouched
@@ -27,6 +28,7 @@ from partners.room import answers, upload
 from partners.room.answers import (
     Acknowledged,
     Asked,
+    AuditedLine,
     Collaboration,
     Consents,
     Joined,
@@ -298,6 +300,21 @@ class Room:
     def successions(self) -> tuple[bytes, ...]:
         """The successions of the room's logs, oldest first, unverified."""
         return self.facts().successions
+
+    def evidence(self, identifier: str) -> Opened:
+        """A released report's figures, as its log entry commits to them. Only the receipt is verified."""
+        collaboration = self.report(identifier).collaboration
+        found = answers.evidence(self._connection.get(f"/v1/reports/{_part(identifier)}/evidence"))
+        self.log.check(found.receipt, About("decision", collaboration, ("report", identifier)))
+        return found
+
+    def audited_ledger(self) -> tuple[AuditedLine, ...]:
+        """For an auditor: what each owner has spent in the collaborations that it is appointed to."""
+        return answers.audited(self._connection.get("/v1/audit/ledger"))
+
+    def audit_export(self) -> bytes:
+        """For an auditor: the whole log as an archive, with the bodies that it may read. Nothing is verified."""
+        return self._connection.send("GET", "/v1/audit/export").content
 
     def _report(self, value: object) -> Report:
         report = reports.read_report(value)

@@ -56,7 +56,7 @@ def join(home: Home, url: str, code: str, transport: Transport | None = None) ->
         joined = room.join(code, identity)
     finally:
         room.close()
-    role = Role.WAITING if joined.waiting else Role.OWNER
+    role = Role.WAITING if joined.waiting else joined.role
     pinned = PinnedRoom(room.url, facts.name, facts.vkey, facts.token_audience, joined.partner, role)
     home.save_room(pinned)
     return pinned, joined.waiting

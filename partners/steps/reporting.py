@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from partners import evidence
+from partners.evidence import Opened
 from partners.failure import Failure
 from partners.home import Grants, Home
 from partners.receipts import Receipt
@@ -13,6 +15,10 @@ from partners.room.connection import RoomRefused
 from partners.steps.agreements import find
 from policies import canonical
 from policies.request import Request
+
+
+class NotDisclosed(Failure):
+    """Figures that do not prove what they should."""
 
 
 class GrantWaits(Failure):
@@ -27,6 +33,14 @@ def ask(room: Room, text: str, request: Request) -> Report:
 def quote(room: Room, text: str, request: Request) -> Quote:
     """What asking would cost now."""
     return room.quote(find(room, text).id, request)
+
+
+def disclosed(room: Room, identifier: str) -> Opened:
+    """What proves the figures of a released report to an auditor. Raises `NotDisclosed`."""
+    opened = room.evidence(identifier)
+    if not evidence.check(opened).passed:
+        raise NotDisclosed("the room shows other figures than its log commits to; do not go on, ask the operator why")
+    return opened
 
 
 def grant(home: Home, room: Room, micro: int, now: datetime) -> Receipt | None:

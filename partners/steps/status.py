@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from partners.home import Home
 from partners.key_change import Role
-from partners.room.answers import Collaboration, CollaborationState, Rotating
+from partners.room.answers import Auditor, Collaboration, CollaborationState, Rotating
 from partners.room.client import Room
 from partners.steps import agreements, replacing, withdrawals
 from policies.question import AudienceRef
@@ -30,6 +30,7 @@ class Status:
     missing: tuple[str, ...]
     next: str
     others: tuple[str, ...]
+    auditors: tuple[Auditor, ...]
     sent_again: int = 0
 
 
@@ -73,15 +74,17 @@ def notices(home: Home, room: Room) -> tuple[str, ...]:
 
 
 def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
-    marketer = home.room().role is not Role.OWNER
+    role = home.room().role
+    following = {Role.OWNER: _next, Role.AUDITOR: _for_auditor}.get(role, _for_marketer)
     return Status(
         collaboration.id,
         collaboration.state,
         tuple(name for name, _ in collaboration.signatures),
         tuple(str(ref) for ref, version in collaboration.audiences if version is not None),
         tuple(str(ref) for ref in _unpublished(collaboration)),
-        _for_marketer(home, collaboration) if marketer else _next(home, collaboration),
-        _others(home, room, collaboration),
+        following(home, collaboration),
+        () if role is Role.AUDITOR else _others(home, room, collaboration),
+        collaboration.auditors,
     )
 
 
@@ -116,6 +119,10 @@ def _for_marketer(home: Home, collaboration: Collaboration) -> str:
     if any(ref.owner == me for ref in _unpublished(collaboration)):
         return f"wait: an owner key of {me} uploads its audience"
     return _asking(collaboration)
+
+
+def _for_auditor(_: Home, __: Collaboration) -> str:
+    return "`audit export FILE`, then verify it"
 
 
 def _over(home: Home, collaboration: Collaboration) -> str | None:

@@ -199,7 +199,7 @@ class FakeRoom:
         if (name := self.codes.pop(body["code"], None)) is None:
             return problem(403, "bad-code", "The invitation code is not good", hint="Ask the operator for a new one.")
         self.partners[name] = public
-        return httpx.Response(201, json={"partner": name, "waiting": []})
+        return httpx.Response(201, json={"partner": name, "role": "owner", "waiting": []})
 
     def _token(self, form: dict[str, list[str]]) -> httpx.Response:
         assertion = form["client_assertion"][0]
@@ -294,6 +294,7 @@ class FakeRoom:
             "tightened": [],
             "left": [],
             "rotation": None,
+            "auditors": [],
         }
 
 

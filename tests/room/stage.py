@@ -26,7 +26,7 @@ import httpx
 import jwt
 from flask import Flask
 
-from cleanroom import jobs, setup
+from cleanroom import auditors, jobs, setup
 from cleanroom.app import create_app
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners as invitations
@@ -212,6 +212,16 @@ class Stage:
         joining.join(home, URL, self.invite(name), self.transport())
         return self._enter(home, name)
 
+    def appoint(self, name: str, *identifiers: str) -> Player:
+        """A new auditor, appointed to collaborations. It is none of `players`."""
+        with self.room.catalog() as catalog:
+            code = auditors.appoint(self.room, catalog, name, identifiers)
+        assert code is not None, "this auditor is new"
+        home = Home.open(self.folder / "partners" / name)
+        home.create_identity()
+        joining.join(home, URL, code, self.transport())
+        return Player(name, home, joining.open_room(home, self.transport()))
+
     def _enter(self, home: Home, name: str) -> Player:
         self.players[name] = Player(name, home, joining.open_room(home, self.transport()))
         return self.players[name]
@@ -236,8 +246,8 @@ class Stage:
         client.headers["Authorization"] = f"Bearer {self.token(name)}"
         return client
 
-    def token(self, name: str) -> str:
-        answer = self.sign_in(self.assertion(name))
+    def token(self, name: str, identity: Identity | None = None) -> str:
+        answer = self.sign_in(self.assertion(name, identity))
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 

@@ -42,11 +42,11 @@ def test_a_code_works_once(joined: Stage) -> None:
     code = joined.invite("salty")
     assert code not in str(joined.rows("select * from invites"))
     answer = join(joined, claim(code, keys.generate()))
-    assert (answer.status_code, answer.json()) == (201, {"partner": "salty", "waiting": []})
+    assert (answer.status_code, answer.json()) == (201, {"partner": "salty", "role": "owner", "waiting": []})
     refused(join(joined, claim(code, keys.generate())), 403, "bad-code")
     assert joined.rows("select count(*) from invites") == [(0,)]
     event, details = joined.leaves()[-1]
-    assert (event, details) == ("partner:join", {"partner": "salty"})
+    assert (event, details) == ("partner:join", {"partner": "salty", "role": "owner"})
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(WEEK - 1, True), (WEEK, False), (WEEK + 1, False)])
@@ -68,7 +68,7 @@ def test_the_code_alone_replaces_no_keys(joined: Stage) -> None:
     joined.agree(DRIVE, READERS)
     before = joined.rows("select * from partners order by name")
     answer = join(joined, claim(joined.invite("fresh"), keys.generate()))
-    assert answer.json() == {"partner": "fresh", "waiting": ["tasty"]}
+    assert answer.json() == {"partner": "fresh", "role": "owner", "waiting": ["tasty"]}
     assert joined.rows("select * from partners order by name") == before
     assert joined.sign_in(joined.assertion("fresh")).status_code == 200
 

@@ -1,10 +1,13 @@
 """Every route × who asks × whose it is: what the answer is, and that what is not yours looks like what is not there.
 
 The routes come from the application; one without an entry here fails, and so does an entry without a route. Who asks:
-`owner`, a party whose objects they are (fresh), with a `marketer`'s and an `auditor`'s key of the same partner;
-`party`, another one of the same collaboration (tasty); `stranger`, a partner of another collaboration (sunny). Without
-a token, with one that ended, and with one whose key was revoked, every route but the open ones says the same.
 
+* `owner`, a party whose objects they are (fresh), and `marketer`, with such a key of the same partner;
+* `auditor`, who is appointed to the collaboration;
+* `party`, another one of it (tasty); `stranger`, a partner of another collaboration (sunny);
+* `elsewhere`, who is appointed to that one; `inhouse`, with an auditor's key of fresh, appointed to nothing.
+
+Without a token, with one that ended, and with one whose key was revoked, every route but the open ones says the same.
 Alike means status, headers, body, and the work behind it: as many statements to the catalog.
 """
 
@@ -39,7 +42,7 @@ ASKED = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 CLUBS = Brand("salty", "clubs", ("email",))
 COLLABORATION = "/v1/collaborations/<identifier>"
 VERSIONS = f"{COLLABORATION}/audiences/<name>/versions"
-ROLES = ("owner", "marketer", "auditor", "party", "stranger")
+ROLES = ("owner", "marketer", "auditor", "party", "stranger", "elsewhere", "inhouse")
 OPEN = {
     "GET /",
     "GET /api",
@@ -62,6 +65,7 @@ OPEN = {
 class Entry:
     """A request, and what each of `ROLES` gets: a status, with the problem's code where it is one.
 
+    Auditors of something else get what the auditor gets, where nothing is named; else what is not there.
     `named`: the variables of the route that name an object; others name what everybody may know.
     """
 
@@ -71,13 +75,18 @@ class Entry:
     headers: dict[str, str] = field(default_factory=dict)
     content: bytes | None = None
 
+    def answer(self, role: str) -> str:
+        if role in ("elsewhere", "inhouse"):
+            return GONE if self.answers[2] == "200" and self.named else self.answers[2]
+        return self.answers[ROLES.index(role)]
+
 
 ROLE, GONE = "403 role", "404 not-found"
 
 
-def reads(*named: str) -> Entry:
+def reads(*named: str, auditor: str = ROLE) -> Entry:
     """What a collaboration's parties may read, marketers too."""
-    return Entry(("200", "200", ROLE, "200", GONE), named)
+    return Entry(("200", "200", auditor, "200", GONE), named)
 
 
 def decides(answer: str, json: dict[str, Any], *named: str) -> Entry:
@@ -89,11 +98,11 @@ MATRIX: dict[str, Entry] = {
     "GET /v1/keys": Entry(("200",) * 5),
     "POST /v1/keys": decides("422 invalid", {"change": {}, "signature": SIGNED, "proof": None}),
     "GET /v1/partners/<name>": Entry(("200", ROLE, ROLE, "200", "200")),
-    "GET /v1/collaborations": Entry(("200", "200", ROLE, "200", "200")),
+    "GET /v1/collaborations": Entry(("200",) * 5),
     "POST /v1/collaborations": decides("422 bad-agreement", {"agreement": {}, "signature": SIGNED}),
-    f"GET {COLLABORATION}": reads("identifier"),
-    f"GET {COLLABORATION}/agreement": reads("identifier"),
-    f"GET {COLLABORATION}/agreements/<sha256>": reads("identifier"),
+    f"GET {COLLABORATION}": reads("identifier", auditor="200"),
+    f"GET {COLLABORATION}/agreement": reads("identifier", auditor="200"),
+    f"GET {COLLABORATION}/agreements/<sha256>": reads("identifier", auditor="200"),
     f"POST {COLLABORATION}/signatures": decides("403 bad-signature", {"signature": SIGNED}, "identifier"),
     f"GET {COLLABORATION}/envelopes": Entry(("200", ROLE, ROLE, "200", GONE), ("identifier",)),
     f"POST {COLLABORATION}/envelopes": decides("422 invalid", {"envelope": {}, "signature": SIGNED}, "identifier"),
@@ -117,6 +126,9 @@ MATRIX: dict[str, Entry] = {
     f"POST {COLLABORATION}/reports": Entry(("201", "201", ROLE, "201", GONE), ("identifier",), ASKED),
     f"GET {COLLABORATION}/reports": reads("identifier"),
     "GET /v1/reports/<identifier>": reads("identifier"),
+    "GET /v1/reports/<identifier>/evidence": Entry(("200", ROLE, ROLE, "200", GONE), ("identifier",)),
+    "GET /v1/audit/export": Entry((ROLE, ROLE, "200", ROLE, ROLE)),
+    "GET /v1/audit/ledger": Entry((ROLE, ROLE, "200", ROLE, ROLE)),
     "GET /v1/ledger": Entry(("200", "200", ROLE, "200", "200")),
     "GET /v1/replacements": Entry(("200", ROLE, ROLE, "200", "200")),
     "POST /v1/replacements/<key>/consents": Entry(
@@ -173,7 +185,7 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
     with shared.stage.copy(folder) as stage:
         at = Collaboration(stage, shared.id)
         stage.join("salty")
-        stage.agree(VISITS, CLUBS)
+        other = stage.agree(VISITS, CLUBS)
         send(at, ["p1@mail.example"], owner="fresh")
         batch = last(at, "fresh").batch.sha256()
         day = stage.clock().date().isoformat()
@@ -187,7 +199,8 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
         upload = stage.players["fresh"].room.begin_upload(made.manifest.manifest.bytes)
         expired = stage.token("fresh")
         stage.clock.forward(seconds=601)
-        ada, eve = colleague(stage, "fresh", Role.MARKETER), colleague(stage, "fresh", Role.AUDITOR)
+        ada, inhouse = colleague(stage, "fresh", Role.MARKETER), colleague(stage, "fresh", Role.AUDITOR)
+        eve, bob = stage.appoint("eve", at.id), stage.appoint("bob", other)
         gone = colleague_who_left(stage)
         waiting = ask_back(stage, "tasty").identity
         tokens = {
@@ -196,7 +209,9 @@ def scene_of(shared: Collaboration, folder: Path, work: list[str]) -> Iterator[S
             "revoked": gone,
             "owner": stage.token("fresh"),
             "marketer": sign_in(stage, ada.identity),
-            "auditor": sign_in(stage, eve.identity),
+            "inhouse": sign_in(stage, inhouse.identity),
+            "auditor": sign_in(stage, eve.identity, "eve"),
+            "elsewhere": sign_in(stage, bob.identity, "bob"),
             "party": stage.token("tasty"),
             "waiting": sign_in(stage, waiting, "tasty"),
             "stranger": stage.token("sunny"),
@@ -284,8 +299,9 @@ def outcome(answer: httpx.Response) -> str:
 def test_what_each_role_gets(scene: Scene, role: str) -> None:
     before = scene.stage.rows("select count(*) from log_entries")
     found = {route: outcome(scene.send(role, route, scene.path(route))) for route in MATRIX}
-    assert found == {route: entry.answers[ROLES.index(role)] for route, entry in MATRIX.items()}
-    asked = sum(1 for route in found if route.endswith("/reports") and found[route] == "201")
+    assert found == {route: entry.answer(role) for route, entry in MATRIX.items()}
+    logged = [("/reports", "201"), ("/audit/export", "200"), ("/audit/ledger", "200")]
+    asked = sum(1 for route in found for end, good in logged if route.endswith(end) and found[route] == good)
     assert scene.stage.rows("select count(*) from log_entries") == [(before[0][0] + asked,)]
 
 
@@ -301,7 +317,7 @@ def test_what_the_owner_gets(shared_published: Collaboration, tmp_path: Path, wo
     """With a stage of its own: some of it ends what is there."""
     for scene in scene_of(shared_published, tmp_path, work):
         found = {route: outcome(scene.send("owner", route, scene.path(route))) for route in MATRIX}
-        assert found == {route: entry.answers[0] for route, entry in MATRIX.items()}
+        assert found == {route: entry.answer("owner") for route, entry in MATRIX.items()}
 
 
 def shown(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
@@ -312,7 +328,7 @@ def shown(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
 def test_what_is_not_yours_looks_like_what_is_not_there(scene: Scene, role: str) -> None:
     compared = 0
     for route, entry in MATRIX.items():
-        if entry.answers[ROLES.index(role)][:3] not in ("403", "404"):
+        if entry.answer(role)[:3] not in ("403", "404"):
             continue
         there, statements = shown(scene.send(role, route, scene.path(route))), len(scene.work)
         for variable in entry.named:
@@ -389,10 +405,15 @@ def test_no_body_and_no_name_breaks_a_route(scene: Scene, data: st.DataObject) -
     Checked(document, client).holds(method, rule.replace("<", "{").replace(">", "}"), answer)
 
 
-def test_lists_show_a_stranger_nothing(scene: Scene) -> None:
+LISTS = tuple(f"GET /v1/{each}" for each in ("collaborations", "ledger", "keys", "consents/<day>", "replacements"))
+AUDITED = ("GET /v1/collaborations", "GET /v1/keys", "GET /v1/audit/ledger", "GET /v1/audit/export")
+
+
+@pytest.mark.parametrize(("role", "routes"), [("stranger", LISTS), ("elsewhere", AUDITED)])
+def test_lists_show_a_stranger_nothing(scene: Scene, role: str, routes: tuple[str, ...]) -> None:
     """Routes that answer everybody hold nothing of another collaboration or partner."""
     known = [value for name, value in scene.values.items() if not name.endswith((".day", ".name"))]
-    lists = ("collaborations", "ledger", "keys", "consents/<day>", "replacements")
-    for route in (f"GET /v1/{each}" for each in lists):
-        text = scene.send("stranger", route, scene.path(route)).text
-        assert not [value for value in (*known, "fresh", "tasty") if value in text], route
+    for route in routes:
+        answer = scene.send(role, route, scene.path(route))
+        assert answer.status_code == 200
+        assert not [value for value in (*known, "fresh", "tasty") if value.encode() in answer.content], route

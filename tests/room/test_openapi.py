@@ -207,9 +207,14 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
     stage, base = opened.stage, f"/v1/collaborations/{opened.id}"
     made = stage.prepare(opened.id, DRIVE, people(range(100)))
     envelope = stage.players["tasty"].room.envelopes(opened.id)[0].to_json()
+    eve = stage.appoint("eve", opened.id)
+    auditor = {"Authorization": f"Bearer {stage.token('eve', eve.identity)}"}
     with stage.http("fresh") as client:
         checked = Checked(document, client)
         send = checked.send
+        for path in ("/v1/audit/export", "/v1/audit/ledger"):
+            send("GET", path, path, headers=auditor)
+            send("GET", path, path)
         checked.holds("POST", "/v1/token", stage.sign_in(stage.assertion("fresh")))
         checked.holds("POST", "/v1/token", stage.sign_in("x"))
         send("GET", "/v1/room", "/v1/room")
@@ -253,6 +258,7 @@ def test_the_answers_of_the_main_path_are_as_described(document: dict[str, Any],
             for dry_run in (True, False):
                 answer = send("POST", f"{one}/reports", f"{base}/reports", json={**asked, "dry_run": dry_run})
             send("GET", "/v1/reports/{identifier}", f"/v1/reports/{answer.json()['id']}")
+            send("GET", "/v1/reports/{identifier}/evidence", f"/v1/reports/{answer.json()['id']}/evidence")
         send("POST", f"{one}/reports", f"{base}/reports", json={"kind": "overlap"})
         send("GET", f"{one}/reports", f"{base}/reports")
         signed = signed_batch(stage, opened.id)
