@@ -1,9 +1,11 @@
 """What appointed auditors read: the log with the bodies of their collaborations, the ledgers. Each is logged."""
 
+import os
 import secrets
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-from flask import Response, send_file
+from flask import Response
 
 from cleanroom import auditors, exporting
 from cleanroom.api import schemas
@@ -13,6 +15,7 @@ from cleanroom.api.context import catalog, room
 from cleanroom.catalog import collaborations, reports
 from policies.terms import Mode
 
+PIECE_BYTES = 2**16
 blueprint = Blueprint("audits", __name__, url_prefix="/v1", description="For appointed auditors")
 blueprint.before_request(require_partner)
 
@@ -28,9 +31,15 @@ def export() -> Response:
         file = path.open("rb")
     finally:
         path.unlink(missing_ok=True)
-    response = send_file(file, mimetype="application/x-tar", conditional=False, etag=False, max_age=0)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    size = os.fstat(file.fileno()).st_size
+    headers = {"Cache-Control": "no-store", "Content-Length": str(size)}
+    return Response(_pieces(file), mimetype="application/x-tar", headers=headers)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 @blueprint.get("/audit/ledger")

@@ -49,7 +49,7 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
         if "content" in response:
             response["content"] = {CONTENT_TYPE: problem}
     for path in document["paths"].values():
-        for operation in path.values():
-            if isinstance(operation, dict) and OPEN not in operation.get("tags", []):
+        for method, operation in path.items():
+            if isinstance(operation, dict) and method != "options" and OPEN not in operation.get("tags", []):
                 operation["security"] = [{SCHEME: []}]
     return document

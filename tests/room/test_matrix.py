@@ -20,8 +20,6 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from cleanroom.catalog import catalog as catalogs
 from cleanroom.commitments import commit_days
@@ -31,7 +29,6 @@ from partners.steps import keys as steps
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, VISITS, Brand, Stage, people
 from tests.room.test_keys import colleague
-from tests.room.test_openapi import Checked
 from tests.room.test_replacements import ask_back
 from tests.room.withdrawing import last, send
 
@@ -372,37 +369,6 @@ def test_open_routes_do_not_look_at_the_token(scene: Scene) -> None:
                 for token in scene.tokens.values()
             }
             assert len(answers) == 1, path
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=12,
-)
-TAKES_JSON = sorted(route for route, entry in MATRIX.items() if entry.json is not None)
-
-
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_no_body_and_no_name_breaks_a_route(scene: Scene, data: st.DataObject) -> None:
-    """For each role: an answer that the description has, in its form; never a failure of the room."""
-    role = data.draw(st.sampled_from(ROLES))
-    route = data.draw(st.sampled_from(TAKES_JSON))
-    known = MATRIX[route].json or {}
-    body = data.draw(
-        st.fixed_dictionaries({}, optional={name: st.just(value) | ANYTHING for name, value in known.items()})
-        | st.dictionaries(st.sampled_from([*known, "extra"]), ANYTHING)
-        | ANYTHING
-    )
-    wrong = data.draw(st.sampled_from(["", *re.findall(r"<(\w+)>", route)]))
-    method, rule = route.split(" ")
-    document = scene.stage.app.extensions["openapi"]()
-    with scene.stage.anybody() as client:
-        client.headers["Authorization"] = f"Bearer {scene.tokens[role]}"
-        path = scene.path(route, nothing=wrong)
-        answer = client.request(method, path, json=body)
-    assert answer.status_code < 500, answer.text
-    Checked(document, client).holds(method, rule.replace("<", "{").replace(">", "}"), answer)
 
 
 LISTS = tuple(f"GET /v1/{each}" for each in ("collaborations", "ledger", "keys", "consents/<day>", "replacements"))
