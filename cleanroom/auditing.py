@@ -82,11 +82,11 @@ def _list(lines: "Iterator[Line]", as_json: bool) -> None:
             click.echo(json.dumps(told, ensure_ascii=False))
         else:
             if not shown:
-                click.echo(f"{'entry':>7}  {'time (UTC)':19}  {'event':18}  {'by':16}  {'collaboration':22}  what")
+                click.echo(f"{'entry':>7}  {'time (UTC)':19}  {'event':19}  {'by':16}  {'collaboration':22}  what")
             event, where = (body.event, body.collaboration or "–") if body else ("not opened to you", "")
             what = "  ".join(filter(None, (line.reason, _about(line))))
             click.echo(
-                f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:18}  {by:16}  {where:22}  {what}".rstrip()
+                f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:19}  {by:16}  {where:22}  {what}".rstrip()
             )
         shown += 1
     click.echo(f"{shown} entries.", err=True)

@@ -1,7 +1,7 @@
 """What the log says, a line an entry: for whoever may read its bodies, from the catalog or from an export.
 
 Rules: an entry whose body was not opened to the reader, or whose nonce was erased, is listed with its number and time
-alone. Filters see only what the reader sees. Who did it is told by the entry with which that key joined. An export is
+alone. Filters see only what the reader sees. Who did it is told by the entry with which that key came. An export is
 read as it is: `verify` says whether it holds.
 """
 
@@ -111,9 +111,11 @@ def _named(entries: Iterable[tuple[bytes, Body | None]]) -> Iterator[Line]:
     names: dict[str, str] = {}
     for entry, body in entries:
         parsed = Entry.parse(entry)
-        name = _text(body, "partner")
+        name, key = _text(body, "partner"), _text(body, "key")
         if body and body.actor and name and body.event == EventKind.PARTNER_JOIN:
             names[body.actor] = name
+        if body and name and key and body.event in (EventKind.KEY_ADD, EventKind.KEY_ROTATE):
+            names[key] = name
         by = names.get(body.actor, body.actor) if body and body.actor else None
         yield Line(parsed.seq, datetime.fromtimestamp(parsed.time_ms / 1000, UTC), body, by)
 

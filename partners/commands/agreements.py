@@ -143,11 +143,17 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
         agreements.check(home, standing.agreement)
         confirm("Do you sign this agreement?", yes)
         signed = agreements.agree(home, room, standing)
+        me, compared = home.room().partner, home.confirmed()
+        uncompared = [party.name for party in signed.others(me) if party.name not in compared]
     say(f"signed {signed.agreement.id}")
     if signed.missing:
         say(f"Next: wait for {' and '.join(signed.missing)}")
+    elif uncompared:
+        say(
+            f"The agreement is open. Next: {' and '.join(f'`cleanroom-partner compare {name}`' for name in uncompared)}"
+        )
     else:
-        say("The agreement is open. Next: `cleanroom-partner compare PARTNER` with each other partner")
+        say("The agreement is open. Next: one of you runs `cleanroom-partner secret make`, see `status`")
 
 
 def _agree_to_amendment(home: Home, room: Room, standing: Standing, amended: Standing, yes: bool) -> None:

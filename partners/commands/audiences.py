@@ -118,7 +118,7 @@ def upload(setup: Setup, file: Path, as_json: bool) -> None:
         return
     already = " (the room had it already)" if uploaded.known else ""
     state = version.state.value
-    say(f"{state}: {manifest.partner}/{manifest.audience}, {manifest.rows} rows, version {version.id}{already}")
+    say(f"{state}: {manifest.partner}/{manifest.audience}, {manifest.rows:,} rows, version {version.id}{already}")
     say("Next: `cleanroom-partner status`, then `cleanroom-partner ask REQUEST.toml`")
 
 

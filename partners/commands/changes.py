@@ -112,8 +112,8 @@ def export(setup: Setup, folder: Path) -> None:
     with setup.room() as (home, room), waiting("everything is fetched and verified"):
         made = exporting.export(home, room, folder)
     say(
-        f"{made.collaborations} collaborations, {made.agreements} agreements, {made.reports} reports,"
-        f" {made.batches} batches of withdrawals in {folder}"
+        f"wrote {folder}: collaborations: {made.collaborations}, agreements: {made.agreements},"
+        f" reports: {made.reports}, batches of withdrawals: {made.batches}"
     )
 
 

@@ -116,7 +116,7 @@ def compare(setup: Setup, partner: str, yes: bool) -> None:
         )
         confirm(f"Does {partner} see the same 60 digits?", yes)
         joining.confirm(home, comparison)
-        say(f"confirmed {partner}")
+        say(f"confirmed {partner}. Next: `cleanroom-partner status`")
 
 
 @click.command()
@@ -151,15 +151,18 @@ def status(setup: Setup, as_json: bool) -> None:
         about = {"room": pinned.url, "partner": pinned.partner, "role": pinned.role.value, "confirmed": confirmed}
         say_json({**about, "notices": list(waiting), "collaborations": lines})
         return
-    say(
-        f"{pinned.partner} in {pinned.name} at {pinned.url}; keys compared with: {', '.join(confirmed) or 'nobody yet'}"
-    )
+    auditor = pinned.role is Role.AUDITOR
+    compared = "" if auditor else f"; keys compared with: {', '.join(confirmed) or 'nobody yet'}"
+    say(f"{pinned.partner}{', an auditor,' if auditor else ''} in {pinned.name} at {pinned.url}{compared}")
     for each in found:
         if each.sent_again:
             say(f"{each.id}: the room had lost {each.sent_again} of your batches of withdrawals; they were sent again")
     for notice in waiting:
         say(notice)
     if not found and pinned.role is Role.WAITING:
+        return
+    if not found and auditor:
+        say("You are appointed to no collaboration. Ask the operator.")
         return
     if not found:
         say("No collaboration yet. Propose one with `cleanroom-partner propose AGREEMENT.toml`, or wait for another.")
@@ -171,9 +174,9 @@ def status(setup: Setup, as_json: bool) -> None:
         shown.add_row(*map(Text, cells))
     console().print(shown)
     for each in found:
-        for auditor in each.auditors:
-            read = f"; it read its log last at {auditor.read}" if auditor.read else "; it has not read its log yet"
-            say(f"{auditor.name} audits {each.id}, appointed by the operator at {auditor.appointed}{read}")
+        for appointed in each.auditors:
+            read = f"read its log last at {appointed.read}" if appointed.read else "has not read its log yet"
+            say(f"{appointed.name} audits {each.id}: appointed by the operator at {appointed.appointed}, {read}")
 
 
 COMMANDS = (keygen, passphrase, join, compare, status)

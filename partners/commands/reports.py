@@ -81,6 +81,8 @@ def report(setup: Setup, identifier: str, json_file: str | None, csv_file: str |
             write_out(path, data.encode(), lambda target, content: files.write(target, content, private=True))
     if "-" not in (json_file, csv_file):
         tables.show(found, console())
+        for name in filter(None, (json_file, csv_file)):
+            say(f"wrote {name}")
 
 
 @click.command()

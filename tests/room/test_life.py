@@ -278,7 +278,7 @@ def live(life: Life) -> None:
     assert (after["status"], after["free"]) == ("released", after["free"] and life.disturbed)
 
     exported = life.stage.folder / "exported"
-    run("fresh", "export", str(exported), says="1 collaborations, 4 agreements")
+    run("fresh", "export", str(exported), says="collaborations: 1, agreements: 4")
     folder = next((exported / "collaborations").iterdir())
     assert json.loads((folder / "reports" / f"{first['id']}.json").read_text())["figures"] == first["figures"]
     assert all(path.stat().st_mode & 0o077 == 0 for path in exported.rglob("*"))
