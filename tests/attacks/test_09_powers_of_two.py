@@ -9,6 +9,7 @@ mode the sum has the noise of its largest amount, and everything is charged.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,6 +31,8 @@ PLANTS = Crowd(ATTACKER, "plants", (("block", BLOCKS),), (0, HIGHEST))
 OTHERS = Crowd(ATTACKER, "others")
 DRIVE = Crowd(OWNER, "drive")
 READERS = Crowd(SECOND, "readers")
+TRIALS = 200
+"""Of each world of the run, as other attacks have them."""
 FILL = 120  # half of ε goes to the count, so a cell needs more people to show
 VALUE = f"{PLANTS.ref}.spend"
 MATCHED = {"matched": DRIVE.ref}
@@ -46,14 +49,15 @@ SPELLINGS: tuple[dict[str, Any], ...] = (
 )
 
 
-def play(folder: Path, mode: Mode) -> Iterator[tuple[Arena, list[bool]]]:
+@contextmanager
+def play(folder: Path, mode: Mode, seed: int = 0) -> Iterator[tuple[Arena, list[bool]]]:
     """A world, and its coins by block and bit."""
-    random = Random(0)
+    random = Random(seed)
     coins = [random.random() < 0.5 for _ in range(BITS * len(BLOCKS))]
     targets = [Person(n, {"block": BLOCKS[n // BITS]}, 2 ** (n % BITS)) for n in range(len(coins))]
     known = [Person(1_000 + n, {"block": BLOCKS[n // FILL]}, 0) for n in range(FILL * len(BLOCKS))]
     more = {"rounding": 1} if mode is Mode.THRESHOLD else {}
-    with arena(folder, PLANTS, DRIVE, OTHERS, READERS, seed=0, mode=mode, **more) as fight:
+    with arena(folder, PLANTS, DRIVE, OTHERS, READERS, seed=seed, mode=mode, **more) as fight:
         for crowd in (PLANTS, OTHERS, READERS):
             fight.publish(crowd, [*known, *targets])
         fight.publish(DRIVE, [*known, *(each for each, coin in zip(targets, coins, strict=True) if coin)])
@@ -76,34 +80,41 @@ def _asked(fight: Arena, who: str, asked: dict[str, Any]) -> Any:
         return desk.post(kind="statistics", **asked)
 
 
+def _spelled(fight: Arena, coins: list[bool]) -> Guesses:
+    """What an accomplice reads out of one sum."""
+    through = said(_asked(fight, SECOND, SPELLINGS[0]))
+    return Guesses.of(zip(_bits(through, fight.random), coins, strict=True))
+
+
 @in_process()
 def rows(folder: Path, worlds: int) -> list[Row]:
-    """The attack's lines of the table."""
-    del worlds  # every spelling, and as many bits as an amount can have, in one world
+    """The attack's lines of the table. One world has every spelling, and as many bits as an amount can have."""
     lines = []
     for mode in Mode:
-        for fight, coins in play(folder / mode.value, mode):
+        with play(folder / mode.value, mode) as (fight, coins):
             answers = [_asked(fight, ATTACKER, asked).json() for asked in SPELLINGS]
             stopped = [
                 (answer["status"], answer["reason"], answer["figures"]) == ("refused", "own_measure", [])
                 for answer in answers
             ]
             before = fight.spent(OWNER)
-            through = said(_asked(fight, SECOND, SPELLINGS[0]))
-            guesses = Guesses.of(zip(_bits(through, fight.random), coins, strict=True))
+            guesses = _spelled(fight, coins)
             charged = fight.spent(OWNER)
             # The control on another day: a room in which everything is admitted and nothing is noisy.
             fight.stage.clock.forward(days=1)
             with mock.patch.object(admission, "admit", return_value=None), without_noise():
                 exact = said(_asked(fight, ATTACKER, SPELLINGS[0]))
             control = Guesses.of(zip(_bits(exact, fight.random), coins, strict=True)).accuracy
-            broken = stopped.count(False) + (before > 0)
-            lines.append(rule_row(NUMBER, NAME, mode.value, len(stopped), broken, "refused", control))
-            name = f"{NAME}, by an accomplice"
-            if mode is Mode.PRIVATE:
-                lines.append(private_row(NUMBER, name, guesses, charged, control))
-            else:
-                lines.append(threshold_row(NUMBER, name, guesses))
+        broken = stopped.count(False) + (before > 0)
+        lines.append(rule_row(NUMBER, NAME, mode.value, len(stopped), broken, "refused", control))
+        name = f"{NAME}, by an accomplice"
+        if mode is Mode.PRIVATE:
+            for seed in range(1, worlds * TRIALS // len(coins) + 1):
+                with play(folder / f"{mode.value}-{seed}", mode, seed) as fought:
+                    guesses += _spelled(*fought)
+            lines.append(private_row(NUMBER, name, guesses, charged, control))
+        else:
+            lines.append(threshold_row(NUMBER, name, guesses))
     return lines
 
 
