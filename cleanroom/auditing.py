@@ -136,7 +136,7 @@ def audit_verify(
     Example: cleanroom audit verify log.tar --vkey 'room.example/audit-v1+2bca130e+AQOh…'
     """
     from cleanroom.audit import verify
-    from cleanroom.replay.judge import replay
+    from cleanroom.replay.judge import Judge
     from partners.transparency.cosignature import WitnessKey
     from partners.transparency.note import NoteError, VerifierKey
 
@@ -146,7 +146,7 @@ def audit_verify(
     except NoteError as problem:
         raise click.UsageError(f"--vkey or --witness: {problem}") from None
     wanted = len(known) if quorum is None else quorum
-    verdict = verify.verify(file, key, older.read_bytes() if older else None, replay, known, wanted)
+    verdict = verify.verify(file, key, older.read_bytes() if older else None, Judge, known, wanted)
     _show(verdict, as_json)
     sys.exit(0 if verdict.ok else 1)
 

@@ -19,7 +19,7 @@ def dumps(value: object) -> bytes:
     """
     try:
         _refuse_floats(value)
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _ENCODER.encode(value).encode()
     except NotCanonical:
         raise
     except (ValueError, RecursionError):
@@ -29,13 +29,15 @@ def dumps(value: object) -> bytes:
 def loads(data: bytes) -> Any:
     """The value of canonical bytes. Raises `NotCanonical` when they are not exactly what `dumps` writes."""
     try:
-        value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_unique)
+        value = _DECODER.decode(data.decode())
+        # What was decoded holds no float; a key that was named twice is written once.
+        same = _ENCODER.encode(value).encode() == data
     except NotCanonical:
         raise
     except (ValueError, RecursionError):
         raise NotCanonical("not JSON in UTF-8") from None
-    if dumps(value) != data:
-        raise NotCanonical("JSON, but not in canonical form: keys sorted, no white space, UTF-8 unescaped")
+    if not same:
+        raise NotCanonical("JSON, but not in canonical form: keys sorted, each once, no white space, UTF-8 unescaped")
     return value
 
 
@@ -58,8 +60,5 @@ def _no_float(_: str) -> NoReturn:
     raise NotCanonical("a float has no canonical form; write integers or text")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise NotCanonical("an object names the same key twice")
-    return value
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)

@@ -26,6 +26,9 @@ _NAMES: dict[str, tuple[str, Label]] = {
 }
 """Event -> the detail that names a document, and the label under which it is signed."""
 
+KEYS_BEGIN = frozenset({EventKind.PARTNER_JOIN, EventKind.KEY_ADD, EventKind.KEY_ROTATE, EventKind.KEY_REPLACE})
+"""Events from which on a key is a partner's."""
+
 
 class DocumentError(ValueError):
     """A document that is not what it should be; the message is safe to print and quotes nothing."""
@@ -113,7 +116,7 @@ class Named:
             self.lost |= self.documents.keys()
         partner = details.get("partner")
         key = body.actor if body.event == EventKind.PARTNER_JOIN else details.get("key")
-        if isinstance(partner, str) and isinstance(key, str) and body.event.startswith(("partner:", "key:")):
+        if isinstance(partner, str) and isinstance(key, str) and body.event in KEYS_BEGIN:
             self.keys.setdefault(key, partner)
 
 

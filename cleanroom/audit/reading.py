@@ -4,9 +4,9 @@ Lines of `bodies.jsonl` are canonical JSON `{"body", "nonce", "seq"}`, those of 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from cleanroom.audit import archive
 from cleanroom.audit.archive import Member
@@ -43,11 +43,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay of the policies found. `unjudged`: refusals that only closed bodies could explain."""
+    """What a replay of the policies found. `unjudged`: decisions that rest on what is not there."""
 
     decisions: int
     unjudged: int
     findings: tuple[Finding, ...]
+
+
+class Replaying(Protocol):
+    """A replay of the policies under way: takes every opened body in order, then tells what it found."""
+
+    def take(self, opened: Opened) -> None: ...
+
+    def told(self) -> Replayed: ...
 
 
 def content(file: BinaryIO, members: dict[str, Member], name: str, limit: int) -> bytes:
@@ -61,32 +69,25 @@ def content(file: BinaryIO, members: dict[str, Member], name: str, limit: int) -
 
 def lines(file: BinaryIO, member: Member, limit: int = MAX_LINE) -> Iterator[bytes]:
     """The lines of a member without their newlines, none longer than `limit`. Raises `Wrong`."""
-    at, end = member.offset, member.offset + member.size
-    while at < end:
-        file.seek(at)  # whoever reads on in between moves the file
-        line = file.readline(min(end - at, limit))
+    file.seek(member.offset)
+    left = member.size
+    while left:
+        line = file.readline(min(left, limit))
         if not line.endswith(b"\n"):
             raise Wrong("a line is cut off or longer than it can be")
-        at += len(line)
+        left -= len(line)
         yield line[:-1]
 
 
 def body_line(line: bytes) -> tuple[int, bytes, bytes]:
     """Number, body and nonce of a line of bodies. Raises `Wrong`."""
     try:
-        value = canonical.loads(line)
-        seq, body, nonce = value["seq"], value["body"].encode(), decode_base64(value["nonce"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Wrong("a line of bodies is not canonical JSON with body, nonce and seq") from None
-    if len(value) != 3 or type(seq) is not int:
-        raise Wrong("a line of bodies is not canonical JSON with body, nonce and seq")
-    return seq, body, nonce
-
-
-def opened(file: BinaryIO, member: Member, times: Sequence[int]) -> Iterator[Opened]:
-    """The bodies of a member that was verified, so this only reads. `times`: of every entry, in ms."""
-    for line in lines(file, member):
         value = json.loads(line)
-        body = json.loads(value["body"])
-        told = Body(body["event"], body["collaboration"], body["actor"], body["details"])
-        yield Opened(value["seq"], times[value["seq"]], told)
+        seq, body, nonce = value["seq"], value["body"], value["nonce"]
+        # Written out here, because there are as many lines as entries: an encoder would take each apart again.
+        written = b'{"body":%b,"nonce":%b,"seq":%d}' % (canonical.dumps(body), canonical.dumps(nonce), seq)
+        if written == line and type(seq) is int:
+            return seq, body.encode(), decode_base64(nonce)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    raise Wrong("a line of bodies is not canonical JSON with body, nonce and seq")

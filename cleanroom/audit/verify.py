@@ -6,8 +6,9 @@ decisions is for the caller's replay: this package knows the log only.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -23,11 +24,11 @@ from cleanroom.audit.reading import (
     Finding,
     Opened,
     Replayed,
+    Replaying,
     Wrong,
     body_line,
     content,
     lines,
-    opened,
 )
 from partners.transparency.check import Check, Outcome
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
@@ -38,8 +39,8 @@ from partners.transparency.note import MAX_NOTE_BYTES, NoteError, VerifierKey
 from partners.transparency.tiles import MAX_BUNDLE_BYTES, WIDTH, decode_bundle, tiles
 
 Value = TypeVar("Value")
-Replay = Callable[[Iterable[Opened], Mapping[str, Document], bool], Replayed]
-"""(opened bodies in order, documents by SHA-256, whether every body was opened) -> what the policies say of them."""
+Replay = Callable[[Mapping[str, Document], bool], Replaying]
+"""(documents by SHA-256, whether every body was opened) -> a replay that takes the bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ def verify(
         leaves = run("entries", _entries, file, members, checkpoint, complete)
         run("tiles", _tiles, file, members, checkpoint, leaves)
         run("root", _root, checkpoint, leaves)
-        bodies = run("bodies", _bodies, file, members, leaves)
+        replaying = _replaying(file, members, leaves, replay) if replay and members and leaves else None
+        bodies = run("bodies", partial(_bodies, replaying), file, members, leaves)
         signed = run("documents", _documents, file, members, bodies)
         run("rebuilt", _rebuilt, file, members, checkpoint, leaves, bodies, signed)
         if witnesses:
@@ -122,8 +124,8 @@ def verify(
         if older is not None:
             run("older", _older, checkpoint, leaves, key, older)
         if replay is not None:
-            if all(check.passed for check in checks) and members and leaves and bodies and signed is not None:
-                told = replay(opened(file, members[BODIES], leaves.times), signed, bodies.whole)
+            if replaying and all(check.passed for check in checks):
+                told = replaying.told()
                 findings = told.findings
                 checks.append(_policy(told))
             else:
@@ -201,7 +203,19 @@ def _root(checkpoint: Checkpoint, leaves: _Leaves) -> tuple[bool, str]:
     return True, "the entries lead to the signed root"
 
 
-def _bodies(file: BinaryIO, members: dict[str, Member], leaves: _Leaves) -> tuple[_Bodies, str]:
+def _replaying(file: BinaryIO, members: dict[str, Member], leaves: _Leaves, replay: Replay) -> Replaying | None:
+    """A replay that has the documents before the bodies come; None where the documents cannot be read."""
+    try:
+        signed = _read_documents(file, members)
+        count = sum(1 for _ in lines(file, members[BODIES]))
+    except (DocumentError, Wrong):
+        return None
+    return replay(signed, count == len(leaves.commits))
+
+
+def _bodies(
+    replaying: Replaying | None, file: BinaryIO, members: dict[str, Member], leaves: _Leaves
+) -> tuple[_Bodies, str]:
     count, last, named = 0, -1, Named()
     for line in lines(file, members[BODIES]):
         seq, body, nonce = body_line(line)
@@ -213,6 +227,8 @@ def _bodies(file: BinaryIO, members: dict[str, Member], leaves: _Leaves) -> tupl
         if (parsed.event == EventKind.ROOM_INIT) != (seq == 0):
             raise Wrong("room:init is not the first event, or not the only one")
         named.add(parsed)
+        if replaying:
+            replaying.take(Opened(seq, leaves.times[seq], parsed))
         count, last = count + 1, seq
     size = len(leaves.commits)
     detail = f"{count} of {size} bodies opened, each the one that its entry commits to"
@@ -220,6 +236,12 @@ def _bodies(file: BinaryIO, members: dict[str, Member], leaves: _Leaves) -> tupl
 
 
 def _documents(file: BinaryIO, members: dict[str, Member], bodies: _Bodies) -> tuple[dict[str, Document], str]:
+    found = _read_documents(file, members)
+    count = documents.check(found, bodies.named, whole=bodies.whole)
+    return found, f"{len(found)} signed documents, each named by a body; {count} signatures hold"
+
+
+def _read_documents(file: BinaryIO, members: dict[str, Member]) -> dict[str, Document]:
     found: dict[str, Document] = {}
     last = ""
     for line in lines(file, members[DOCUMENTS], MAX_DOCUMENT_LINE):
@@ -228,8 +250,7 @@ def _documents(file: BinaryIO, members: dict[str, Member], bodies: _Bodies) -> t
             raise Wrong("documents are not sorted by their SHA-256")
         last = document.sha256
         found[last] = document
-    count = documents.check(found, bodies.named, whole=bodies.whole)
-    return found, f"{len(found)} signed documents, each named by a body; {count} signatures hold"
+    return found
 
 
 def _older(checkpoint: Checkpoint, leaves: _Leaves, key: VerifierKey, older: bytes) -> tuple[bool, str]:
@@ -261,5 +282,5 @@ def _policy(told: Replayed) -> Check:
         return Check("policy", Outcome.FAILED, f"{count} findings: the policies say something else than the log")
     detail = f"{told.decisions} decisions, each derived again"
     if told.unjudged:
-        detail += f"; {told.unjudged} refusals for the budget rest on bodies that were not opened"
+        detail += f"; {told.unjudged} not: they rest on bodies that were not opened, or documents that a restore lost"
     return Check("policy", Outcome.PASSED, detail)

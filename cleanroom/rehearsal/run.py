@@ -18,7 +18,7 @@ from cleanroom.catalog import partners as invitations
 from cleanroom.rehearsal.results import Audit, Results
 from cleanroom.rehearsal.scenario import Player, Scenario, proposal
 from cleanroom.rehearsal.server import Running
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners import prepare as preparing
 from partners import receipts
 from partners.domains import read_domains
@@ -235,7 +235,7 @@ def _audit(running: Running, workspace: Path) -> Audit:
     room, archive = running.room, workspace / "log.tar"
     with room.catalog() as catalog:
         exporting.write(room, catalog, archive)
-    verdict = verify.verify(archive, room.signer.verifier, replay=replay)
+    verdict = verify.verify(archive, room.signer.verifier, replay=Judge)
     if not verdict.ok or verdict.size is None or verdict.root is None:
         failed = ", ".join(check.name for check in verdict.checks if not check.passed)
         raise StepFailed("verify", None, "LogRefused", f"the exported log does not verify: {failed}")

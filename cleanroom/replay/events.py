@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from cleanroom.audit.documents import Document
+from cleanroom.audit.documents import KEYS_BEGIN, Document
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Opened
-from cleanroom.replay.standing import Held, Ledger, Shared
+from cleanroom.replay.standing import Ledger, Shared, Version
 from partners.notices import Tightening
+from partners.transparency.entry import Body
 from policies import tightening as alone
 from policies.question import AudienceRef
 
@@ -20,59 +21,79 @@ Report = Callable[[str, object, object], None]
 class Room:
     """The room as the log tells it. Events that change no decision are passed over.
 
-    `unknown`: collaborations under a document that was lost before a restore; nothing can be derived for them.
+    `released`: each release by its key, with its entry and the scales that it was drawn with. `unknown`: collaborations
+    in which something rests on a document that a restore lost.
     """
 
     def __init__(self, documents: Mapping[str, Document]) -> None:
         self.keys: dict[str, str] = {}
         self.collaborations: dict[str, Shared] = {}
-        self.unknown: set[str] = set()
         self.ledger = Ledger()
+        self.released: dict[str, tuple[int, object]] = {}
+        self.unknown: set[str] = set()
         self._documents = documents
-        self._applied: list[Opened] = []
+        self._history: list[Opened] = []
 
     def apply(self, opened: Opened, report: Report) -> None:
         """Takes an event into account. Raises KeyError, TypeError or ValueError where its details are not its own."""
-        self._applied.append(opened)
-        body, details = opened.body, dict(opened.body.details)
-        if (named := _BY_DOCUMENT.get(body.event)) and str(details[named]) not in self._documents:
-            self.unknown.add(str(body.collaboration))
-            self.collaborations.pop(str(body.collaboration), None)
-        if body.collaboration in self.unknown:
+        body = opened.body
+        if body.event in _NO_CHANGE:
             return
-        match body.event:
-            case EventKind.ROOM_INIT | EventKind.ROOM_START:
-                self.ledger.base = int(str(details["allowance"]))
-            case EventKind.PARTNER_JOIN:
-                self.keys[str(body.actor)] = str(details["partner"])
-            case EventKind.BUDGET_GRANT:
-                self._grant(details, report)
-            case EventKind.ROOM_RESTORE:
-                self._restore(details)
-            case EventKind.AGREEMENT_PROPOSE:
-                document = self._documents[str(details["agreement"])]
-                parties = frozenset(party.name for party in document.agreement().parties)
-                self.collaborations[str(body.collaboration)] = Shared(str(body.collaboration), document, parties)
-            case _ if body.event.startswith("key:"):
-                self.keys[str(details["key"])] = str(details["partner"])
-            case _ if body.collaboration is not None and body.event not in _NO_CHANGE:
-                self._change(self.collaborations[body.collaboration], body.event, details, report)
+        if body.event == EventKind.ROOM_RESTORE:
+            self._restore(dict(body.details), report)
+        elif body.collaboration is None:
+            self._apply(body.event, body.actor, dict(body.details), report)
+        elif not self._is_unknown(body):
+            self._change(body.collaboration, body.event, dict(body.details), report)
+        self._history.append(opened)
 
-    def _restore(self, details: dict[str, Any]) -> None:
-        """Goes back to what the backup had; charges and grants stay, or an allowance counts as spent."""
-        before, ledger = self._applied[:-1], self.ledger
-        self._applied = []
-        self.keys, self.collaborations, self.unknown = {}, {}, set()
-        for each in before:
-            if each.seq < int(details["had"]):
-                self.apply(each, lambda *_: None)
-        self.ledger = ledger
+    def _is_unknown(self, body: Body) -> bool:
+        """Whether a collaboration is not known any more, for want of a document that bodies name."""
+        name = _DOCUMENTS.get(body.event)
+        if name and str(body.details[name]) not in self._documents:
+            self.unknown.add(str(body.collaboration))
+        return body.collaboration in self.unknown
+
+    def _apply(self, event: str, actor: str | None, details: dict[str, Any], report: Report) -> None:
+        if event in (EventKind.ROOM_INIT, EventKind.ROOM_START):
+            self.ledger.base = int(details["allowance"])
+        elif event in KEYS_BEGIN:
+            key = actor if event == EventKind.PARTNER_JOIN else details["key"]
+            self.keys[str(key)] = str(details["partner"])
+        elif event == EventKind.BUDGET_GRANT:
+            self._grant(details, report)
+
+    def _restore(self, details: dict[str, Any], report: Report) -> None:
+        """An older backup took the room's place: it knows what its first `had` entries did, and of the entries that
+        were taken over the charges, the grants, and which collaborations were closed."""
+        had, taken = int(details["had"]), int(details["taken"])
+        before = Room(self._documents)
+        for opened in self._history:
+            if opened.seq < had:
+                before.apply(opened, lambda *_: None)
+        for opened in self._history:
+            shared = before.collaborations.get(str(opened.body.collaboration))
+            if shared and opened.seq >= had and opened.body.event == EventKind.COLLABORATION_CLOSE:
+                shared.state = "closed"
+        self.collaborations, self.unknown = before.collaborations, before.unknown
+        self.released = {key: each for key, each in self.released.items() if not had <= each[0] < had + taken}
         if not details["complete"]:
-            self.ledger.forfeits = {
+            forfeits = {
                 owner: (int(each["spent"]), int(each["serial"])) for owner, each in details["allowances"].items()
             }
+            derived = {owner: (self.ledger.ever(owner), self.ledger.last_grant(owner)) for owner in forfeits}
+            if derived != forfeits:
+                report("allowances", derived, forfeits)
+            self.ledger.forfeits = forfeits
 
-    def _change(self, shared: Shared, event: str, details: dict[str, Any], report: Report) -> None:
+    def _change(self, collaboration: str, event: str, details: dict[str, Any], report: Report) -> None:
+        if event == EventKind.AGREEMENT_PROPOSE:
+            document = self._documents[str(details["agreement"])]
+            parties = frozenset(party.name for party in document.agreement().parties)
+            self.collaborations[collaboration] = Shared(collaboration, document, parties)
+            return
+        shared = self.collaborations[collaboration]
+        shared.changed()
         match event:
             case EventKind.AGREEMENT_AMEND:
                 shared.pending = str(details["agreement"])
@@ -91,15 +112,14 @@ class Room:
             case EventKind.AUDIENCE_PUBLISH:
                 versions = shared.published.setdefault(int(details["epoch"]), {})
                 ref = AudienceRef.parse(details["audience"])
-                if (before := versions.get(ref)) is not None and before.version not in details["retired"]:
-                    report("retired", [before.version], details["retired"])
-                expires = None if details["expires"] is None else date.fromisoformat(details["expires"])
-                versions[ref] = Held(str(details["version"]), date.fromisoformat(details["prepared"]), expires)
+                if (before := versions.get(ref)) and [before.id] != details["retired"]:
+                    report("retired", [before.id], details["retired"])
+                ends = date.fromisoformat(details["expires"]) if details["expires"] else None
+                versions[ref] = Version(str(details["version"]), date.fromisoformat(details["prepared"]), ends)
             case EventKind.AUDIENCE_RETIRE:
                 versions = shared.published.get(int(details["epoch"]), {})
-                ref = AudienceRef.parse(details["audience"])
-                before = versions.pop(ref, None)
-                if before is None or before.version != details["version"]:
+                found = versions.pop(AudienceRef.parse(details["audience"]), None)
+                if found is None or found.id != details["version"]:
                     report("version", "one that is published", details["version"])
 
     def _open(self, shared: Shared, document: Document, report: Report) -> None:
@@ -129,22 +149,17 @@ class Room:
 
     def _grant(self, details: dict[str, Any], report: Report) -> None:
         owner, micro, serial = str(details["partner"]), int(details["micro"]), int(details["serial"])
-        if document := self._documents.get(str(details["grant"])):
+        document = self._documents.get(str(details["grant"]))  # a restore may have lost it; the grant counts
+        if document:
             signed = json.loads(document.data)
             if (signed["partner"], signed["epsilon"], signed["serial"]) != (owner, micro, serial):
                 report("grant", "the document that was signed", [owner, micro, serial])
-        given = self.ledger.grants.setdefault(owner, {})
-        if serial != (due := max(given, default=0) + 1):
-            report("serial", due, serial)
-        given[serial] = micro
+        if serial != self.ledger.last_grant(owner) + 1:
+            report("serial", self.ledger.last_grant(owner) + 1, serial)
+        grants = self.ledger.grants.setdefault(owner, {})
+        grants[serial] = grants.get(serial, 0) + micro
 
 
-_BY_DOCUMENT: dict[str, str] = {
-    EventKind.AGREEMENT_PROPOSE: "agreement",
-    EventKind.AGREEMENT_OPEN: "agreement",
-    EventKind.AGREEMENT_TIGHTEN: "terms",
-}
-"""Events that put a signed document in force, and which detail names it."""
 _NO_CHANGE = {
     EventKind.AGREEMENT_SIGN,
     EventKind.SECRET_RELAY,
@@ -152,5 +167,12 @@ _NO_CHANGE = {
     EventKind.UPLOAD_RECEIVE,
     EventKind.AUDIENCE_REFUSE,
     EventKind.ERASURE_DONE,
+    EventKind.CONSENT_COMMIT,
 }
-"""Events of a collaboration that no decision depends on."""
+"""Events that no decision depends on, and there may be many of."""
+_DOCUMENTS: dict[str, str] = {
+    EventKind.AGREEMENT_PROPOSE: "agreement",
+    EventKind.AGREEMENT_OPEN: "agreement",
+    EventKind.AGREEMENT_TIGHTEN: "terms",
+}
+"""Events of a collaboration that cannot be followed without a document, and the detail that names it."""

@@ -1,7 +1,6 @@
 """What the log says of the room at one moment: partners' keys, collaborations, audiences, the ledger."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -12,29 +11,45 @@ from partners.notices import Tightening
 from policies import budget, question, request, retention, ruling
 from policies.agreement import Agreement
 from policies.budget import Account, Price
+from policies.decision import Refuse
 from policies.question import AudienceRef, Question
 from policies.request import Request
 from policies.ruling import Standing
+from policies.terms import Mode
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request under one agreement: what follows from both alone. `prices` are due where nothing refuses it."""
+class Ruling:
+    """What follows from a request, its asker and the collaboration at one moment, whatever the ledger says.
 
-    request: Request
+    `said`: what a body says of every decision on it, but for the day. `prices` of the questions, in order; none where
+    the request is refused. `allotted`: micro-ε of every owner in this collaboration.
+    """
+
     questions: tuple[Question, ...]
-    questions_json: list[Any]
-    agreement: Agreement
+    refused: Refuse | None
+    prices: tuple[Price, ...]
+    allotted: int
+    said: Mapping[str, Any]
+    versions: Mapping[AudienceRef, str]
+    basis: str
+    _keys: dict[date, tuple[str, ...]] = field(default_factory=dict)
 
-    def prices(self) -> tuple[Price, ...]:
-        return budget.price(self.questions, self.agreement)
+    def keys(self, day: date) -> tuple[str, ...]:
+        """The keys under which the releases of this day stand; none where the request is refused."""
+        if self.refused:
+            return ()
+        if day not in self._keys:
+            self._keys.clear()
+            self._keys[day] = release_keys(self.questions, self.versions, day, self.basis)
+        return self._keys[day]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A published version, and the days that its manifest names."""
+class Version:
+    """A published version: its id, the day it was prepared on, the day its manifest ends it."""
 
-    version: str
+    id: str
     prepared: date
     expires: date | None
 
@@ -43,7 +58,8 @@ class Held:
 class Shared:
     """A collaboration. `document` is the agreement in force, or the first one that was proposed.
 
-    `parties` are those of the first agreement; `published` has the versions of each epoch.
+    `parties` are those of the first agreement; `published` has the versions of each epoch. Whoever changes anything
+    says so with `changed`.
     """
 
     id: str
@@ -55,11 +71,11 @@ class Shared:
     left: set[str] = field(default_factory=set)
     epoch: int = 1
     rotating: int | None = None
-    published: dict[int, dict[AudienceRef, Held]] = field(default_factory=dict)
+    published: dict[int, dict[AudienceRef, Version]] = field(default_factory=dict)
     agreement: Agreement = field(init=False)
     basis: str = field(init=False)
-    _asked: dict[str, Asked] = field(default_factory=dict)
-    _prices: dict[str, tuple[Price, ...]] = field(default_factory=dict)
+    _retention_days: int = field(init=False)
+    _rulings: dict[tuple[str, str, tuple[str, ...]], Ruling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.enter(self.document)
@@ -78,45 +94,49 @@ class Shared:
         found = self.document.agreement()
         for name in sorted(self.tightened):
             found = found.tightened(name, self.tightened[name].terms)
-        self.agreement, self.basis = found, found.sha256()
-        self._asked.clear()
-        self._prices.clear()
+        self.agreement, self.basis, self._retention_days = found, found.sha256(), found.terms.retention_days
+        self.changed()
 
-    def standing(self, day: date) -> Standing:
-        """The public facts that a decision of a day rests on."""
-        ahead = self.published.get(self.rotating, {}) if self.rotating is not None else {}
-        kept = self.agreement.terms.retention_days
-        versions = {
-            ref: held.version
-            for ref, held in self.published.get(self.epoch, {}).items()
-            if not retention.ended(held.prepared, held.expires, kept, day)
+    def changed(self) -> None:
+        """Forgets what was ruled before."""
+        self._rulings.clear()
+
+    def ruling(self, written: object, asker: str, day: date) -> Ruling:
+        """What is ruled on a request as a body has it; the same again is worked out once. Raises `BadQuestion`."""
+        standing = {
+            ref: each.id
+            for ref, each in self.published.get(self.epoch, {}).items()
+            if not retention.ended(each.prepared, each.expires, self._retention_days, day)
         }
-        return Standing(self.state, frozenset(self.left), versions, frozenset(ahead))
+        name = (repr(written), asker, tuple(standing.values()))
+        if name not in self._rulings:
+            self._rulings[name] = self._ruled(request.from_json(written), asker, standing)
+        return self._rulings[name]
 
-    def asked(self, written: object) -> Asked:
-        """A request as a body has it. Raises `BadQuestion`. The same request is worked out once."""
-        name = json.dumps(written, sort_keys=True)
-        if name not in self._asked:
-            parsed = request.from_json(written)
-            questions = plan.questions(parsed, self.agreement)
-            told = [question.to_json(each) for each in questions]
-            self._asked[name] = Asked(parsed, questions, told, self.agreement)
-        return self._asked[name]
-
-    def prices(self, written: object) -> tuple[Price, ...]:
-        """The prices of an admitted request's questions, worked out once."""
-        name = json.dumps(written, sort_keys=True)
-        if name not in self._prices:
-            self._prices[name] = self.asked(written).prices()
-        return self._prices[name]
+    def _ruled(self, asked: Request, asker: str, versions: Mapping[AudienceRef, str]) -> Ruling:
+        ahead = self.published.get(self.rotating, {}) if self.rotating is not None else {}
+        standing = Standing(self.state, frozenset(self.left), versions, frozenset(ahead))
+        questions, terms = plan.questions(asked, self.agreement), self.agreement.terms
+        refused = ruling.refused(standing, self.agreement, asker, asked.kind, questions)
+        said = {
+            "questions": [question.to_json(each) for each in questions],
+            "agreement": self.document.sha256,
+            "terms": self.basis,
+            "mode": terms.mode.value,
+            "minimum_size": terms.minimum_size,
+            "rounding": terms.rounding if terms.mode is Mode.THRESHOLD else None,
+            "versions": {str(audience): version for audience, version in versions.items()},
+        }
+        prices = () if refused else budget.price(questions, self.agreement)
+        return Ruling(questions, refused, prices, terms.epsilon_total, said, versions, self.basis)
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What owners have spent and may spend, in micro-ε. `base`: of every owner, before its grants, which are by serial.
+    """What owners have spent and may spend, in micro-ε. `base`: of every owner, before its grants.
 
-    `forfeits`, after entries were lost: each owner's allowance before later grants, and the serial of the last grant
-    before; nothing for owners whom it does not name.
+    `grants`: of each owner, by serial. `forfeits`: after a restore that lost entries, what each owner had spent by
+    then, which is all of its allowance, and its last grant before.
     """
 
     base: int = 0
@@ -124,6 +144,17 @@ class Ledger:
     forfeits: dict[str, tuple[int, int]] | None = None
     _here: dict[tuple[str, str], int] = field(default_factory=dict)
     _ever: dict[str, int] = field(default_factory=dict)
+
+    def last_grant(self, owner: str) -> int:
+        return max(self.grants.get(owner, {}), default=0)
+
+    def ever(self, owner: str) -> int:
+        """What an owner has spent in all collaborations."""
+        return self._ever.get(owner, 0)
+
+    def _allowance(self, owner: str) -> int:
+        before, since = (self.base, 0) if self.forfeits is None else self.forfeits.get(owner, (0, 0))
+        return before + sum(micro for serial, micro in self.grants.get(owner, {}).items() if serial > since)
 
     def spent(self, owner: str, collaboration: str) -> int:
         return self._here.get((owner, collaboration), 0)
@@ -138,11 +169,11 @@ class Ledger:
         here = self.spent(owner, collaboration)
         if not lifetime:
             return Account(here, allotted, here, max(allotted, here))
-        before, since = (self.base, 0) if self.forfeits is None else self.forfeits.get(owner, (0, 0))
-        granted = sum(micro for serial, micro in self.grants.get(owner, {}).items() if serial > since)
-        return Account(here, allotted, self._ever.get(owner, 0), before + granted)
+        return Account(here, allotted, self.ever(owner), self._allowance(owner))
 
 
-def keys(asked: Asked, versions: Mapping[AudienceRef, str], day: date, basis: str) -> tuple[str, ...]:
-    """The keys under which the releases of a request stand. KeyError where an audience has no version."""
-    return tuple(ruling.release_key(each, versions, day, basis) for each in asked.questions)
+def release_keys(
+    questions: Iterable[Question], versions: Mapping[AudienceRef, str], day: date, basis: str
+) -> tuple[str, ...]:
+    """The keys under which releases stand. KeyError where an audience has no version."""
+    return tuple(ruling.release_key(each, versions, day, basis) for each in questions)

@@ -20,6 +20,9 @@ MAX_ENTRY_BYTES = 65_535  # an entry bundle gives each entry a uint16 length
 MAX_BODY_BYTES = 1_048_576
 
 _COMMIT = re.compile(r"[0-9a-f]{64}")
+_WHOLE = re.compile(
+    rb'\{"commit":"([0-9a-f]{64})","seq":(0|[1-9][0-9]{0,17}),"time":(0|[1-9][0-9]{0,17}),"version":%d\}' % VERSION
+)
 _EVENT = re.compile(r"[a-z]+:[a-z]+")
 
 
@@ -49,6 +52,8 @@ class Entry:
     @classmethod
     def parse(cls, data: bytes) -> "Entry":
         """The entry of a leaf's bytes; EntryError unless they are exactly what `encode` writes."""
+        if found := _WHOLE.fullmatch(data):  # most of them, ten times faster; the rest is told what is wrong with it
+            return cls(int(found[2]), int(found[3]), found[1].decode())
         value = _object(data, MAX_ENTRY_BYTES, {"commit", "seq", "time", "version"}, "entry")
         commit = value["commit"]
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):

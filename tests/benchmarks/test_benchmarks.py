@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as whole
-from benchmarks import common, engine, http, memory, overlap, people, prepare, table
+from benchmarks import audit, common, engine, http, memory, overlap, people, prepare, table
 from benchmarks.common import Environments, Options, Unavailable, run
 from benchmarks.table import Cost, Part, Row, Side
 
@@ -59,6 +59,13 @@ def test_the_room_gives_the_answers_that_the_data_were_made_for(tmp_path: Path) 
     engine.make(tmp_path, PEOPLE)
     found = engine.one_run(tmp_path, PEOPLE, 1)["answers"]
     assert found["overlap"] == PEOPLE * 4 // 10 == sum(there for there, _ in found["crosstab"].values())
+
+
+def test_audit(tmp_path: Path) -> None:
+    part = audit.measured(tmp_path, OPTIONS)
+    check(part, {"example verifier": True})
+    (told,) = part.detail[str(PEOPLE)]["verify"]
+    assert told["says"].endswith(" decisions, each derived again")
 
 
 def test_overlap(tmp_path: Path) -> None:

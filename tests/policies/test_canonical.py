@@ -108,7 +108,7 @@ def test_what_is_not_canonical_is_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b'{"a":1,"a":1}', "twice"), (b"1.5", "float"), (b"[1, 2]", "canonical form"), (b"{", "not JSON")],
+    [(b'{"a":1,"a":1}', "canonical form"), (b"1.5", "float"), (b"[1, 2]", "canonical form"), (b"{", "not JSON")],
 )
 def test_the_refusal_says_why(data: bytes, says: str) -> None:
     with pytest.raises(NotCanonical, match=says):

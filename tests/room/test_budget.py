@@ -12,7 +12,7 @@ import pytest
 
 from cleanroom import exporting
 from cleanroom.audit import verify
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners import receipts
 from partners.receipts import Receipt
 from partners.steps import reporting
@@ -109,7 +109,7 @@ def test_sixteen_at_once_get_what_the_budget_has(published: Collaboration, tmp_p
             assert receipts.check(Receipt.from_json(answer.json()["receipt"]), stage.room.signer.verifier).ok
         with stage.room.catalog() as catalog:
             exporting.write(stage.room, catalog, tmp_path / "log.tar")
-        assert verify.verify(tmp_path / "log.tar", stage.room.signer.verifier, replay=replay).ok
+        assert verify.verify(tmp_path / "log.tar", stage.room.signer.verifier, replay=Judge).ok
 
 
 def test_eight_who_ask_the_same_at_once_pay_once(published: Collaboration) -> None:

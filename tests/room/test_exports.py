@@ -18,7 +18,7 @@ import pytest
 from cleanroom import exporting
 from cleanroom.audit import archive, verify
 from cleanroom.audit.export import BODIES, DOCUMENTS, README, VERIFIER, VERIFIER_TEXT
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners.transparency.note import VerifierKey
 from policies import canonical
 from tests.audit.test_export_and_verify import Members, failed, pack, unpack
@@ -58,7 +58,7 @@ def exported(shared_published: Collaboration, tmp_path_factory: pytest.TempPathF
 
 
 def test_it_verifies_and_has_the_documents(exported: Exported) -> None:
-    verdict = verify.verify(exported.path, exported.key, exported.older, replay)
+    verdict = verify.verify(exported.path, exported.key, exported.older, Judge)
     assert [check.name for check in verdict.checks if not check.passed] == []
     documents = [json.loads(line) for line in unpack(exported.path)[DOCUMENTS].splitlines()]
     kinds = sorted(tuple(sorted(each["partner"] for each in document["signatures"])) for document in documents)

@@ -8,7 +8,7 @@ import pytest
 
 from cleanroom import __version__, exporting
 from cleanroom.audit import verify
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners import receipts
 from partners.known_log import LogRefused
 from partners.receipts import Receipt
@@ -96,7 +96,8 @@ def test_publications_have_receipts(trio: Trio, mode: str) -> None:
         verdict = receipts.check(found.receipt, key(trio.stage))
         assert (verdict.ok, verdict.event) == (True, "audience:publish")
         details = body_of(found.receipt).details
-        assert details == {"version": version, "audience": brand.ref, "epoch": 1, "retired": []}
+        kept = {"prepared": "2026-03-14", "expires": "2027-03-14"}
+        assert details == {"version": version, "audience": brand.ref, "epoch": 1, "retired": [], **kept}
 
 
 def test_a_receipt_holds_under_one_key_only(published: Collaboration) -> None:
@@ -140,7 +141,7 @@ def test_the_exported_log_verifies_and_has_every_body(trio: Trio, tmp_path: Path
         stage.ask("sunny", identifier, {**OVERLAP, "purpose": "measurement"})
     with stage.room.catalog() as catalog:
         exporting.write(stage.room, catalog, tmp_path / "log.tar")
-    verdict = verify.verify(tmp_path / "log.tar", key(stage), older, replay)
+    verdict = verify.verify(tmp_path / "log.tar", key(stage), older, Judge)
     assert [check.name for check in verdict.checks if not check.passed] == []
     assert verdict.opened == verdict.size == len(stage.leaves())
 

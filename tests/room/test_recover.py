@@ -16,7 +16,7 @@ from cleanroom.catalog import keys as partner_keys
 from cleanroom.catalog import reports
 from cleanroom.cli import cli
 from cleanroom.recovery import RecoveryFailed
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners.known_log import LogRefused
 from partners.reports import Report
 from partners.room.connection import RoomRefused
@@ -89,7 +89,7 @@ def replayed(stage: Stage, folder: Path) -> None:
     """The export holds, and the policies say the same of every decision."""
     with stage.room.catalog() as catalog:
         exporting.write(stage.room, catalog, folder / "after.tar")
-    verdict = verify.verify(folder / "after.tar", stage.room.signer.verifier, replay=replay)
+    verdict = verify.verify(folder / "after.tar", stage.room.signer.verifier, replay=Judge)
     assert (verdict.ok, verdict.findings) == (True, ())
 
 

@@ -18,10 +18,12 @@ from cleanroom.audit.verify import Verdict, verify
 from cleanroom.catalog.collaborations import Collaboration as Stored
 from cleanroom.cli import cli
 from cleanroom.engine.embedded import EmbeddedEngine
-from cleanroom.replay.judge import replay
+from cleanroom.replay.judge import Judge
 from partners import notices
 from partners.keys import key_id
+from partners.known_log import LogRefused
 from partners.notices import Tightening
+from partners.steps import reporting
 from partners.transparency.encoding import encode_base64
 from policies import budget, ruling
 from policies.agreement import Agreement
@@ -31,6 +33,7 @@ from policies.question import AudienceRef
 from policies.terms import MICRO, Terms
 from tests.room import withdrawing
 from tests.room.conftest import FRESH, TASTY, Collaboration
+from tests.room.losing import Lost, lose
 from tests.room.stage import DRIVE, READERS, VISITS, Stage, people
 from tests.room.test_amendments import enter, looser
 from tests.room.test_budget import grant
@@ -50,7 +53,7 @@ def export(stage: Stage, only: tuple[str, ...] | None = None) -> Path:
 
 
 def verified(stage: Stage, only: tuple[str, ...] | None = None) -> Verdict:
-    return verify(export(stage, only), stage.room.signer.verifier, replay=replay)
+    return verify(export(stage, only), stage.room.signer.verifier, replay=Judge)
 
 
 def found(stage: Stage) -> list[tuple[str, str]]:
@@ -244,6 +247,50 @@ def test_a_gate_that_cheats_is_found_out(published: Collaboration, way: str) -> 
     assert [what for _, what in findings] == about
 
 
+# A room that was restored from a backup
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_restored_room_replays_without_a_finding(published: Collaboration, tmp_path: Path, complete: bool) -> None:
+    def meanwhile(stage: Stage) -> None:
+        stage.ask("fresh", published.id, OVERLAP)
+        grant(stage)
+        tighten(published, minimum_size=120)  # its document is lost: what is decided now cannot be judged
+        stage.ask("fresh", published.id, MATCHED)
+
+    published.stage.ask("tasty", published.id, CLICKS)
+    lost = lose(published, tmp_path, meanwhile)
+    before = lost.newer / "catalog.sqlite"
+    made = lost.recover(before if complete else None)
+    assert made is not None
+    assert made.complete is complete
+    stage = lost.reopened()
+    if not complete:
+        follow(lost)
+        assert stage.ask("fresh", published.id, OVERLAP).reason == "budget_spent"
+        for name in ("fresh", "tasty"):
+            player = stage.players[name]
+            reporting.grant(player.home, player.room, MICRO, stage.clock())
+    elif stage.ask("fresh", published.id, OVERLAP).reason == "audience_not_published":
+        stage.publish(published.id, READERS, TASTY)
+    assert stage.ask("fresh", published.id, OVERLAP).released
+    verdict = verified(stage)
+    assert verdict.findings == ()
+    assert [check.name for check in verdict.checks if not check.passed] == []
+    assert ("1 not" in verdict.checks[-1].detail) is complete
+    assert (b"allowances" in export(stage, (published.id,)).read_bytes()) is False
+
+
+def follow(lost: Lost) -> None:
+    """Every partner follows the new log: fresh saw the end of the old one, tasty is told so by a person."""
+    for name in ("fresh", "tasty"):
+        room = lost.stage.players[name].room
+        try:
+            room.log.refresh()
+        except LogRefused as problem:
+            room.log.refresh(bytes.fromhex(str(problem).rpartition(" ")[2].strip("`")))
+
+
 # What is no decision, and decisions rest on
 
 
@@ -329,7 +376,7 @@ def test_an_export_of_one_collaboration_replays_and_tells_nothing_of_others(stor
         assert verdict.size is not None
         assert 0 < verdict.opened < verdict.size
         assert other.encode() not in export(story, (one,)).read_bytes()
-    assert "1 refusals for the budget" in verified(story, (drive,)).checks[-1].detail
+    assert "; 1 not: they rest on bodies" in verified(story, (drive,)).checks[-1].detail
     assert b"tasty" not in export(story, (exact,)).read_bytes()
 
 
@@ -338,7 +385,7 @@ def test_the_command_exports_one_collaboration(published: Collaboration, tmp_pat
     where = ["--data", str(settings.data), "--keys", str(settings.keys)]
     told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "a.tar"), "--collab", published.id, *where])
     assert told.exit_code == 0, told.output
-    verdict = verify(tmp_path / "a.tar", published.stage.room.signer.verifier, replay=replay)
+    verdict = verify(tmp_path / "a.tar", published.stage.room.signer.verifier, replay=Judge)
     assert verdict.ok
     told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "b.tar"), "--collab", "nothing", *where])
     assert (told.exit_code, (tmp_path / "b.tar").exists()) == (2, False)
