@@ -63,9 +63,9 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
         if partners.joined(catalog, name):
-            raise click.ClickException(f"{name} has joined already.")
+            raise click.ClickException(f"{name} has joined already; one that lost its keys comes back by `readmit`")
         if appointments.known(catalog, name):
-            raise click.ClickException(f"{name} is an auditor's name; give the partner another one.")
+            raise click.ClickException(f"{name} is an auditor's name; give the partner another one")
         code = partners.invite(catalog, name, room.now)
         with catalog.transaction() as connection:
             room.record(connection, EventKind.PARTNER_INVITE, None, None, {"partner": name})
@@ -241,7 +241,7 @@ def close(collaboration: str, yes: bool, data: Path | None, keys: Path | None) -
     with room.catalog() as catalog:
         found = collaborations.get(catalog, collaboration)
         if found is None:
-            raise click.ClickException("There is no such collaboration; `cleanroom status` lists them.")
+            raise click.ClickException("there is no such collaboration; `cleanroom status` lists them")
         if found.state != "closed":
             if not yes:
                 click.confirm("Every audience in it ends, for all partners, for good. Close it?", abort=True, err=True)
@@ -353,12 +353,12 @@ def main() -> None:
         from cleanroom.failures import EXPECTED  # slow, and Ctrl-C may come at any moment
 
         try:
-            cli.main(standalone_mode=False)
+            cli.main(prog_name="cleanroom", standalone_mode=False)
         except EXPECTED as error:
             _end(f"error: {error}", 1)
     except click.UsageError as error:
-        error.show()
-        sys.exit(2)
+        command = error.ctx.command_path if error.ctx else "cleanroom"
+        _end(f"error: {' '.join(error.format_message().split()).rstrip('.')}; see `{command} --help`", 2)
     except (click.Abort, KeyboardInterrupt):
         _end("stopped; nothing half-written is left", 130)
     except click.ClickException as error:

@@ -6,6 +6,7 @@
     former.json         own public keys that went           identity-next.json  keys of a rotation without an answer
     collaborations/ID/  agreement.json (the bytes as signed), secret-EPOCH.json, epoch.json, upload-HASH.json,
                         amendment-HASH.json (signed, not in force yet), tightened.json (own terms, tightened alone),
+                        over (once it was closed or left),
                         withdrawals/ (see `suppression.py`)
 
 Rules: the folder is 0700 and every file in it 0600 from the moment it exists; nothing is ever half-written. A confirmed
@@ -220,6 +221,15 @@ class Home:
     def collaborations(self) -> tuple[str, ...]:
         """The ids of the collaborations whose agreement was signed here."""
         return tuple(sorted(path.parent.name for path in self.path.glob("collaborations/*/agreement.json")))
+
+    def running(self) -> tuple[str, ...]:
+        """Those of them that are not known to be over."""
+        return tuple(each for each in self.collaborations() if not (self._folder(each) / "over").exists())
+
+    def end(self, collaboration: str) -> None:
+        """From now on this collaboration is over: it was closed, or left. What is kept of it stays."""
+        if self.agreement(collaboration) is not None:
+            files.write(self._folder(collaboration) / "over", b"", private=True)
 
     def agreement(self, collaboration: str) -> bytes | None:
         """The bytes that this partner signed; None before it did."""

@@ -50,12 +50,13 @@ def show(report: Report, console: Console) -> None:
     title = f"{report.kind.value} report{f' {plain(report.id)}' if report.id else ''}, asked by {report.asked_by}"
     console.print(Text(f"{title}, {plain(report.date)}, {report.mode.value} mode"))
     for section in sections(report):
-        table = Table(title=Text(section.title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+        table = Table(box=SIMPLE_HEAD)
         for place, column in enumerate(section.columns):
             table.add_column(Text(column), justify="left" if place < section.labels else "right", overflow="fold")
         for row in section.rows:
             table.add_row(*map(Text, row))
         console.print()
+        console.print(Text(section.title, style="bold"))
         console.print(table)
     console.print()
     for line in notes(report):

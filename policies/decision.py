@@ -50,7 +50,8 @@ RULES: dict[Reason, str] = {
     Reason.NOT_PUBLISHED: "An audience of the question has no published version yet. Upload it, or wait for its owner.",
     Reason.HALF_ROTATED: "An audience of the question exists under the new secret only, and others under the old one."
     " Wait for those who are missing to upload under the new one, or for the deadline.",
-    Reason.BUDGET: "The report would cost an owner more than what is left of its budget. The owner can grant more.",
+    Reason.BUDGET: "The report would cost an owner more than what is left of its budget. Where the agreement's part is"
+    " spent, an amendment gives more; where its allowance over all agreements is spent, the owner can grant more.",
 }
 
 

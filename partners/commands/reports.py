@@ -124,6 +124,8 @@ def _show_quote(quoted: Quote, as_json: bool) -> None:
         say(f"asks: people of {each.count}, {words.where(each.where)}{by}")
     if quoted.refused is not None:
         say(f"It would be refused: {plain(quoted.explanation or quoted.refused)}")
+        say("Nothing was asked, measured or charged.")
+        return
     if quoted.unbounded:
         say("Nothing is charged in threshold mode, because nothing bounds what is told.")
         return

@@ -140,7 +140,10 @@ def consents(setup: Setup, day: str | None, as_json: bool) -> None:
     if as_json:
         say_json({"day": found.day, "batches": found.batches, "unknown": found.unknown})
         return
-    say(f"{found.day}: the log commits to {found.batches} batches of yours, with every one acknowledged to this folder")
+    if not found.batches:
+        say(f"{found.day}: the log commits to no batch of yours, and none was acknowledged to this folder")
+        return
+    say(f"{found.day}: the log commits to {found.batches} of your batches, among them all acknowledged to this folder")
     if found.unknown:
         say(f"{found.unknown} of them were not sent from this folder; if nobody else here sent them, tell the operator")
 

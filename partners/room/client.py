@@ -106,11 +106,11 @@ class Room:
 
     def keys_of(self, partner: str) -> PublicKeys:
         """The public keys that the room has for a partner: to be compared before they are trusted."""
-        return fields.public_keys(fields.table(self._connection.get(f"/v1/partners/{_part(partner)}"), "partner"))
+        return fields.public_keys(self._partner(partner))
 
     def keys_with_former(self, partner: str) -> tuple[PublicKeys, tuple[PublicKeys, ...]]:
         """The same, and the former keys that these vouch for, newest first."""
-        found = fields.table(self._connection.get(f"/v1/partners/{_part(partner)}"), "partner")
+        found = self._partner(partner)
         now = fields.public_keys(found)
         return now, vouched(now, answers.rotations(found))
 
@@ -268,7 +268,15 @@ class Room:
 
     def report(self, identifier: str) -> Report:
         """A stored report; reading it is free."""
-        found = self._report(self._connection.get(f"/v1/reports/{_part(identifier)}"))
+        try:
+            found = self._report(self._connection.get(f"/v1/reports/{_part(identifier)}"))
+        except RoomRefused as refused:
+            if refused.problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise RoomRefused(
+                refused.problem,
+                "you have no report with this id; `ask` prints it, and `cleanroom-partner export FOLDER` has every one",
+            ) from None
         if found.id != identifier:
             raise OddAnswer("id")
         return found
@@ -315,6 +323,17 @@ class Room:
     def audit_export(self) -> bytes:
         """For an auditor: the whole log as an archive, with the bodies that it may read. Nothing is verified."""
         return self._connection.send("GET", "/v1/audit/export").content
+
+    def _partner(self, name: str) -> Mapping[str, Any]:
+        try:
+            return fields.table(self._connection.get(f"/v1/partners/{_part(name)}"), "partner")
+        except RoomRefused as refused:
+            if refused.problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise RoomRefused(
+                refused.problem,
+                f"there is no partner {name} here with a key; check the name, or wait until it has joined",
+            ) from None
 
     def _report(self, value: object) -> Report:
         report = reports.read_report(value)

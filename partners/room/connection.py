@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -31,6 +31,11 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 RENEW_BEFORE_SECONDS = 30
 PATIENCE_SECONDS = 30
 """How long a request waits in all where the room says that too many came; after that the command says so."""
+NOT_ACCEPTED = (
+    "check this machine's clock; was this folder's key added, or has it ended? Somebody with an owner key sees it in "
+    "`key list`, else ask the operator"
+)
+"""What to do where the room does not accept this folder's key: the room's own hint is for programs."""
 Transport = httpx.BaseTransport
 """How bytes travel; tests hand in another one."""
 _TIMEOUT = httpx.Timeout(connect=10, read=120, write=120, pool=10)
@@ -45,13 +50,13 @@ class RoomUnreachable(Failure):
 
 
 class RoomRefused(Failure):
-    """The room answered with a problem."""
+    """The room answered with a problem. `said` stands for its words, where what was asked tells more."""
 
-    def __init__(self, problem: Problem) -> None:
-        said = dict.fromkeys(part.rstrip(".") for part in (problem.title, problem.detail) if part)
-        message = ": ".join(said) or f"the room answered with status {problem.status} and no reason"
+    def __init__(self, problem: Problem, said: str | None = None) -> None:
+        words = dict.fromkeys(part.rstrip(".") for part in (problem.title, problem.detail) if part)
+        message = ": ".join(words) or f"the room answered with status {problem.status} and no reason"
         hint = problem.hint.rstrip(".") or "see `cleanroom-partner status`, or ask the operator"
-        super().__init__(f"{message}; {hint}")
+        super().__init__(said or f"{message}; {hint[0].lower()}{hint[1:]}")
         self.problem = problem
 
 
@@ -149,7 +154,13 @@ class Connection:
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": _assertion(self._credentials),
         }
-        answer = fields.table(_json(_successful(self._send("POST", "/v1/token", data=form))), "token")
+        response = self._send("POST", "/v1/token", data=form)
+        try:
+            answer = fields.table(_json(_successful(response)), "token")
+        except RoomRefused as refused:
+            if refused.problem.code != "bad-assertion":
+                raise
+            raise RoomRefused(replace(refused.problem, hint=NOT_ACCEPTED)) from None
         self._token = fields.text(answer, "access_token")
         self._token_until = self._clock() + fields.integer(answer, "expires_in") - RENEW_BEFORE_SECONDS
 

@@ -18,7 +18,7 @@ from partners.key_change import Role
 from partners.keys import verify
 from partners.proposal import BadProposal, checked, read_proposal
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
-from partners.room.answers import Collaboration
+from partners.room.answers import Collaboration, CollaborationState
 from partners.room.client import Room
 from partners.steps.joining import NotConfirmed
 from policies import agreement as agreements
@@ -66,6 +66,8 @@ def find(room: Room, text: str) -> Collaboration:
     """A collaboration by its id, or by its name where only one has it."""
     everyone = room.collaborations()
     named = [each for each in everyone if each.id == text] or [each for each in everyone if each.name == text]
+    if len(named) > 1:  # what is over has given its name free
+        named = [each for each in named if each.state is not CollaborationState.CLOSED] or named
     if len(named) == 1:
         return named[0]
     problem = "several collaborations have this name; give the id" if named else "you have no such collaboration"

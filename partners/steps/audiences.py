@@ -111,6 +111,8 @@ def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement:
     fitting = [
         agreement for agreement in signed if agreement.audience(ref) and text in (None, agreement.id, agreement.name)
     ]
+    if len(fitting) > 1:  # what is over does not stand in the way
+        fitting = [agreement for agreement in fitting if agreement.id in home.running()]
     if not fitting:
         raise NotAgreed(f"no agreement that you signed has the audience {ref}; run `agree` first, or change the map")
     if len(fitting) > 1:

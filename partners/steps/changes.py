@@ -57,6 +57,7 @@ def leave(home: Home, room: Room, text: str, now: datetime) -> Left:
     names = [party.name for party in parsed(room.agreement(collaboration.id)).parties]
     leaving = Leaving(collaboration.id, me, _written(now))
     room.leave(leaving, notices.sign(home.identity(), leaving))
+    home.end(collaboration.id)
     return Left(
         collaboration.id,
         tuple(ref for ref, version in collaboration.audiences if ref.owner == me and version is not None),

@@ -114,7 +114,7 @@ def rotate(home: Home, room: Room, passphrase: str | None, now: datetime) -> Rot
         document = change.canonical()
         room.change_keys(SignedChange(change, old.sign("key/v1", document), new.sign("key/v1", document)))
     home.rotated(new)
-    return Rotated(key_id(old.public.signing), key_id(new.public.signing), home.collaborations())
+    return Rotated(key_id(old.public.signing), key_id(new.public.signing), home.running())
 
 
 def _change(

@@ -47,6 +47,8 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
         amended = kept is not None and hashlib.sha256(kept).hexdigest() != each.agreement_sha256
         if amended and home.room().partner not in each.left:
             agreements.read(home, room, each.id)
+        if each.state is CollaborationState.CLOSED:
+            home.end(each.id)
     found = [_status(home, room, each) for each in everyone]
     if home.room().role is not Role.OWNER:
         return tuple(found)

@@ -214,7 +214,7 @@ def test_wrong_usage_is_one_line_and_exits_2(terminal: Terminal, name: str) -> N
 
 def test_what_the_room_says_is_printed_as_one_line(joined_terminal: Terminal) -> None:
     line = failed(joined_terminal("fresh", "report", "r-9"))
-    assert line.startswith("error: Not found;")
+    assert line.startswith("error: you have no report with this id;")
     assert failed(joined_terminal("fresh", "report", "../secrets"))
     assert failed(joined_terminal("fresh", "explain", "nothing"))
 

@@ -134,11 +134,11 @@ def answering(response: httpx.Response | Exception) -> Connection:
 PROBLEMS = {
     "title, detail and hint": (
         problem(403, "bad-code", "The code is not good.", "It was used.", "Ask the operator for a new one."),
-        "The code is not good: It was used; Ask the operator for a new one",
+        "The code is not good: It was used; ask the operator for a new one",
     ),
     "a title that repeats itself": (
         problem(404, "not-found", "Not found", "Not found", "Check the address."),
-        "Not found; Check the address",
+        "Not found; check the address",
     ),
     "nothing but a status": (
         httpx.Response(502, content=b"<html>"),
@@ -146,7 +146,7 @@ PROBLEMS = {
     ),
     "control characters": (
         problem(422, "invalid", "Wrong\x1b[31m\nfield\u202e", hint="Mend\r\nit."),
-        "Wrong�[31m field�; Mend it",
+        "Wrong�[31m field�; mend it",
     ),
     "values of the wrong kind": (
         httpx.Response(400, json={"title": 7, "detail": ["x"], "type": None}),

@@ -67,7 +67,7 @@ def test_a_folder_joins_once(fake: FakeRoom, fresh: Partner) -> None:
 def test_a_code_works_once(fake: FakeRoom, fresh: Partner, tmp_path: Path) -> None:
     home = Home.open(tmp_path / "thief")
     home.create_identity()
-    with pytest.raises(RoomRefused, match="not good; Ask the operator"):
+    with pytest.raises(RoomRefused, match="not good; ask the operator"):
         joining.join(home, URL, "code-of-fresh", fake.transport())
     assert not home.has_room()
 

@@ -145,7 +145,7 @@ def test_private_mode_explains_the_margin_and_the_cost() -> None:
 @pytest.mark.parametrize(
     ("reason", "explanation", "words"),
     [
-        ("budget_spent", "", "The owner can grant more."),
+        ("budget_spent", "", "the owner can grant more."),
         ("budget_spent", "Ask fresh for more.", "Ask fresh for more."),
         ("something_new", "", "update cleanroom-partner"),
     ],

@@ -176,7 +176,7 @@ def test_who_leaves_takes_its_audiences_along_and_nothing_else(three: Collaborat
     sunny = stage.players["sunny"].room
     assert sunny.report(str(asked.id)).released
     assert [each.id for each in sunny.reports(three.id)] == [asked.id]
-    with pytest.raises(RoomRefused, match="ot found"):
+    with pytest.raises(RoomRefused, match="no report with this id"):
         sunny.report(str(stage.ask("tasty", three.id, OVERLAP).id))
     (said,) = status(stage.players["sunny"].home, sunny)
     assert said.next == "nothing: you have left it"

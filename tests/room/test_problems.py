@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from tests.room.conftest import Collaboration
 from tests.room.stage import URL, Stage
 from tests.room.test_matrix import MATRIX
 
+TESTS = Path(__file__).parents[1]
 CANARY = "canary-7f3a"
 TUS = {"Tus-Resumable": "1.0.0"}
 JSON = {"Content-Type": "application/json"}
@@ -324,6 +326,14 @@ def test_codes_are_distinct_and_every_text_is_a_sentence() -> None:
         assert 400 <= problem.status < 600
         assert problem.hint.endswith(".")
         assert "\n" not in problem.hint + problem.title
+
+
+@pytest.mark.parametrize("problem", Problem, ids=lambda problem: problem.code)
+def test_every_problem_is_met_by_some_test(problem: Problem) -> None:
+    """Each type is answered somewhere where a test looks at it: by its name here, or by its code."""
+    met = re.compile(rf"Problem\.{problem.name}\b|[\"' /]{problem.code}[\"']")
+    sources = (path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    assert any(met.search(source) for source in sources)
 
 
 def test_every_answer_has_the_safe_headers(shared_opened: Collaboration) -> None:

@@ -121,7 +121,7 @@ def test_consents_holds_the_log_to_the_acknowledgements(exact: Collaboration) ->
     exact.stage.clock.forward(days=1)
     restart(exact.stage)
     result = run(exact, "consents", "2026-03-14")
-    assert "the log commits to 1 batches of yours" in result.stdout
+    assert "the log commits to 1 of your batches" in result.stdout
     result = run(exact, "consents", "2026-03-14", "--json", name="fresh")
     assert json.loads(result.stdout) == {"day": "2026-03-14", "batches": 0, "unknown": 0}
 

@@ -14,7 +14,7 @@ _KINDS = {
     "hash": (re.compile(r"\b[0-9a-f]{64}\b"), "{:064x}"),
     "collaboration": (re.compile(r"(?<=\bdrive-2026-)[0-9a-f]{8}\b"), "{:08x}"),
     "key": (re.compile(r"(?<!-)\b[0-9a-f]{16}\b"), "{:02x}cdef0123456789"),
-    "code": (re.compile(r"^[A-Za-z0-9_-]{22}$", re.MULTILINE), "CODE-{}"),
+    "code": (re.compile(r"^[0-9a-f]{32}$", re.MULTILINE), "CODE-{}"),
 }
 _VKEY = re.compile(r"room\.example/audit-v1\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
 _DIGITS = re.compile(r"^  (?:\d{5} ){3}\d{5}$", re.MULTILINE)
