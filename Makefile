@@ -33,9 +33,9 @@ attack: install ## Fights every attack and prints the table (minutes)
 attack-long: install ## The same with 10,000 trials each, into docs/attacks.md (an hour or more)
 	$(BIN)/python -m tests.attacks --worlds 50 --write docs/attacks.md
 
-soak: install ## The sampling tests with 200,000 worlds, 10^6 draws, 20,000 tables, 10,000 changed bytes; 1,000 kills of the room (an hour and more)
+soak: install ## All that the sampling tests can draw, and the room killed 2,000 times (three hours)
 	SOAK=20 $(BIN)/python -m pytest tests/policies/test_sensitivity.py tests/policies/test_disclose_threshold.py tests/room/test_noise_law.py \
-		tests/room/test_exports.py tests/room/test_life.py tests/room/test_schemathesis.py
+		tests/room/test_exports.py tests/room/test_schemathesis.py tests/room/test_life.py tests/room/test_kill_release.py
 
 bench: install ## Prints the benchmarks in one table, ratio first (a quarter of an hour); FULL=1 goes to 10 million people
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)

@@ -50,12 +50,13 @@ class _Elsewhere(httpx.HTTPTransport):
 
 
 class Served:
-    """A running room, for as long as the context lasts; `start` and `kill` in between."""
+    """A running room, for as long as the context lasts; `start` and `kill` in between. `settings` go to its environment."""
 
-    def __init__(self, stage: Stage, folder: Path, hook: str = "", workers: int = 1) -> None:
+    def __init__(self, stage: Stage, folder: Path, hook: str = "", workers: int = 1, **settings: str) -> None:
         self._stage = stage
         self._folder = folder
         self._workers = workers
+        self._settings = settings
         folder.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -79,6 +80,7 @@ class Served:
             "CLEANROOM_KEYS": str(settings.keys),
             "CLEANROOM_URL": URL,
             "PYTHONPATH": f"{self._folder}{os.pathsep}{ROOT}",
+            **self._settings,
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CLEANROOM_")}
         with socket.create_server(("127.0.0.1", 0)) as listener, (self._folder / "log").open("ab") as log:
