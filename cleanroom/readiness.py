@@ -43,15 +43,16 @@ def _catalog(room: Room) -> str | None:
 
 def _signer(room: Room) -> str | None:
     try:
-        room.signer.last()
         with room.catalog() as catalog:
-            room.signer.covered(log.size(catalog.connection))
+            size = log.size(catalog.connection)
+    except (OSError, sqlite3.Error):
+        return None  # that the catalog cannot be read is said already
+    try:
+        room.signer.covered(size)
     except Behind:
         return "the catalog is older than the log that was signed; run `cleanroom recover`"
-    except SignerRefused:
+    except (OSError, SignerRefused):
         return "the log's signer has no usable state"
-    except (OSError, sqlite3.Error):
-        pass  # the catalog's own line says it
     return None
 
 

@@ -1,8 +1,7 @@
 """A catalog of an older version is brought up to date whole or not at all; one of a later version is left alone."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,33 @@ from cleanroom.catalog.catalog import KNOWN
 from cleanroom.catalog.schema import migrations
 from cleanroom.cli import cli
 from cleanroom.setup import SetupFailed
-from tests.room.stage import DRIVE, READERS, Stage, people
+from tests.room.conftest import Collaboration
+from tests.room.stage import DRIVE, Stage, people
 
+ASKED = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 EVERYTHING = "select name, sql from sqlite_master where name not like 'sqlite_%' order by name"
 
 
-@contextmanager
-def older(folder: Path, first_missing: str) -> Iterator[Stage]:
-    """A room as the version before a migration made it; this version's code cannot do much with it."""
-    apply = migrations.apply
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "apply", lambda database: apply(database, stop_before=first_missing))
-        with Stage.make(folder) as stage:
-            yield stage
+def age(catalog: Path, first_missing: str) -> None:
+    """Puts what a catalog holds into the tables of the version before a migration; what had no table then is gone."""
+    older = catalog.with_name("older.sqlite")
+    with closing(sqlite3.connect(older, isolation_level=None)) as connection:
+        migrations.apply(Database(connection, execute_plugins=False), stop_before=first_missing)
+        connection.execute("attach ? as newer", (str(catalog),))
+        connection.execute("begin")
+        connection.execute("pragma defer_foreign_keys = on")
+        for name, _ in tables(older):
+            columns = ", ".join(each[1] for each in connection.execute(f"pragma main.table_info({name})"))
+            if columns and name != "_sqlite_migrations":
+                connection.execute(f"insert into main.{name} ({columns}) select {columns} from newer.{name}")
+        connection.execute("commit")
+    for suffix in ("-wal", "-shm"):
+        catalog.with_name(f"{catalog.name}{suffix}").unlink(missing_ok=True)
+    older.replace(catalog)
 
 
 def tables(path: Path) -> list[tuple[str, str]]:
+    """The names of all tables and indexes, with their SQL."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(EVERYTHING).fetchall()
 
@@ -43,34 +53,35 @@ def run(stage: Stage, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("first_missing", KNOWN[1:])
-def test_serving_brings_an_older_catalog_up_to_date(tmp_path: Path, shared_joined: Stage, first_missing: str) -> None:
-    with older(tmp_path, first_missing) as stage:
-        settings = stage.room.settings
-        before = stage.leaves()
-        with pytest.raises(SetupFailed, match="older version"):
-            setup.open_room(settings)
-        code, said = run(stage, "status")
-        assert code == 1
-        assert "`cleanroom serve`, which brings it up to date" in said
-        assert run(stage, "backup", str(tmp_path / "before"))[0] == 0
-    kept = tables(tmp_path / "before" / "catalog.sqlite")
-    assert kept != tables(shared_joined.room.settings.catalog)
+def test_serving_brings_an_older_catalog_up_to_date(
+    published: Collaboration, tmp_path: Path, first_missing: str
+) -> None:
+    stage, settings = published.stage, published.stage.room.settings
+    report = stage.ask("fresh", published.id, ASKED)
+    current, before = tables(settings.catalog), stage.leaves()
+    age(settings.catalog, first_missing)
+    assert tables(settings.catalog) != current
+    with pytest.raises(SetupFailed, match="older version"):
+        setup.open_room(settings)
+    code, said = run(stage, "status")
+    assert code == 1
+    assert "`cleanroom serve`, which brings it up to date" in said
+    assert run(stage, "backup", str(tmp_path / "before"))[0] == 0
+    assert tables(tmp_path / "before" / "catalog.sqlite") != current
 
     setup.start(settings)
-    assert tables(settings.catalog) == tables(shared_joined.room.settings.catalog)
+    assert tables(settings.catalog) == current
     assert stage.leaves()[: len(before)] == before
-    with Stage._open(tmp_path, setup.open_room(settings, stage.clock), stage.clock) as again:
-        again.join("fresh")
-        again.join("tasty")
-        identifier = again.agree(DRIVE, READERS)
-        again.share_secret(identifier)
-        again.publish(identifier, DRIVE, people(range(50)))
-        assert again.rows("select state from versions") == [("published",)]
+    kept = stage.players["tasty"].room.report(report.id or "")
+    assert kept.figures == report.figures
+    assert stage.ask("tasty", published.id, ASKED).free
+    version = stage.publish(published.id, DRIVE, people(range(50)))
+    assert stage.version(published.id, DRIVE, version)["state"] == "published"
 
 
-def test_what_fails_half_way_leaves_the_older_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with older(tmp_path, KNOWN[1]) as stage:
-        settings = stage.room.settings
+def test_what_fails_half_way_leaves_the_older_catalog(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = joined.room.settings
+    age(settings.catalog, KNOWN[1])
     before = tables(settings.catalog)
     last = migrations._migrations[-1]
     monkeypatch.setattr(last, "fn", lambda database: database.execute("create table half (x)") and 1 / 0)
