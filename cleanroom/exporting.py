@@ -2,7 +2,8 @@
 
 Rules: a reader of some collaborations is opened their bodies, and of the others only what those rest on: the room's own
 events, and who joined with which keys, of the parties. Grants stay closed, and so does a restore that lists every
-owner's allowance, because they tell of an owner's budget everywhere; consent commitments are opened, because they tell nothing. What is not known is closed.
+owner's allowance, because they tell of an owner's budget everywhere; consent commitments are opened, because they tell
+nothing. What is not known is closed.
 """
 
 from collections.abc import Callable, Collection

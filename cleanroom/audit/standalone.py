@@ -11,7 +11,6 @@ from pathlib import Path
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # edwards25519 (RFC 8032, section 5.1)
 D = -121665 * pow(121666, -1, P) % P
-BASE = (15112221349535400772501151409588531511454012693041857206046113283949847762202, 4 * pow(5, -1, P) % P)
 
 
 def check(right: bool, wrong: str) -> None:
@@ -38,12 +37,13 @@ def point(data: bytes) -> tuple[int, int]:
 
 def opened(note: bytes, vkey: str) -> tuple[int, bytes]:  # size and root (c2sp.org/tlog-checkpoint)
     (name, key_id, key), (text, signed) = vkey.split("+", 2), note.decode().split("\n\n")
-    public, signature = base64.b64decode(key)[1:], base64.b64decode(signed.split(" ")[-1])
-    alone = signed == f"— {name} {base64.b64encode(signature).decode()}\n" and signature[:4].hex() == key_id
+    line, *others = [line for line in signed.split("\n") if line.startswith(f"— {name} ")]  # the rest are witnesses
+    public, signature = base64.b64decode(key)[1:], base64.b64decode(line.split(" ")[2])
+    once = not others and line == f"— {name} {base64.b64encode(signature).decode()}" and signature[:4].hex() == key_id
     h = int.from_bytes(sha512(signature[4:36] + public + f"{text}\n".encode()).digest(), "little") % L
     right, s = add(point(signature[4:36]), times(h, point(public))), int.from_bytes(signature[36:], "little")
-    origin, size, root = text.split("\n")
-    check(alone and s < L and right == times(s, BASE) and origin == name, "the checkpoint is not signed by this key")
+    (origin, size, root), base = text.split("\n"), times(s, point(b"\x58" + 31 * b"\x66"))
+    check(once and origin == name and s < L and right == base, "it is not signed by this key")
     return int(size), base64.b64decode(root)
 
 
@@ -96,4 +96,4 @@ print(f"{size} entries, {bodies.count(10)} bodies, {documents.count(10)} documen
 for kept, before in (opened(Path(older).read_bytes(), sys.argv[2]) for older in sys.argv[3:]):
     check(0 < kept <= size and root_of(tree, kept) == before, "the log does not begin with what was kept")
     print(f"the first {kept} entries are those of the older checkpoint")
-print("not checked here: signatures of documents, and what the decisions should have been")
+print("not checked here: witnesses, signatures of documents, and what the decisions should have been")

@@ -279,7 +279,8 @@ def _rebuilt(
 def _policy(told: Replayed) -> Check:
     if told.findings:
         count = len(told.findings)
-        return Check("policy", Outcome.FAILED, f"{count} findings: the policies say something else than the log")
+        found = "1 finding" if count == 1 else f"{count} findings"
+        return Check("policy", Outcome.FAILED, f"{found}: the policies say something else than the log")
     detail = f"{told.decisions} decisions, each derived again"
     if told.unjudged:
         detail += f"; {told.unjudged} not: they rest on bodies that were not opened, or documents that a restore lost"

@@ -131,7 +131,17 @@ def test_the_example_verifier_alone_with_an_export(exported: Exported, tmp_path:
     first, second, third = done.stdout.splitlines()
     assert first.startswith(f"{verdict.size} entries, {verdict.opened} bodies, 3 documents")
     assert "older checkpoint" in second
-    assert third == "not checked here: signatures of documents, and what the decisions should have been"
+    assert third == "not checked here: witnesses, signatures of documents, and what the decisions should have been"
+
+
+def test_cosignatures_of_witnesses_are_left_to_others(exported: Exported, tmp_path: Path) -> None:
+    members = unpack(exported.path)
+    members["checkpoint"] += "— witness.example AAAABBBBCCCC\n".encode()
+    path = pack(tmp_path / "seen.tar", members)
+    assert verify.verify(path, exported.key).ok
+    assert run(tmp_path, path.read_bytes(), str(exported.key)).returncode == 0
+    members["checkpoint"] += members["checkpoint"].splitlines(keepends=True)[4]
+    assert run(tmp_path, pack(path, members).read_bytes(), str(exported.key)).returncode == 1
 
 
 def test_the_example_verifier_on_exports_that_do_not_hold(exported: Exported, tmp_path: Path) -> None:

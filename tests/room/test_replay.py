@@ -1,6 +1,7 @@
 """The replay of the policies: an honest room's log replays without a finding; each way to cheat is found in it."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -117,6 +118,19 @@ def test_an_honest_room_replays_without_a_finding(story: Stage) -> None:
     assert [check.name for check in verdict.checks if not check.passed] == []
     assert verdict.findings == ()
     assert f"{sum(event.startswith('decision') for event in events)} decisions" in verdict.checks[-1].detail
+
+
+def test_the_page_names_every_detail_of_every_event(story: Stage) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit-log.md").read_text(encoding="utf-8")
+    table = page.partition("### Bodies, by event")[2]
+    told: dict[str, set[str]] = {}
+    for events, details in re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE):
+        for event in re.findall(r"`(.*?)`", events):
+            told.setdefault(event, set()).update(re.findall(r"`(.*?)`", details))
+    told["decision:refuse"] |= told["decision:release"]
+    assert told.keys() == {event.value for event in EventKind}
+    for event, details in story.leaves():
+        assert details.keys() <= told[event], event
 
 
 def test_the_command_prints_a_table_and_ends_with_1_for_a_finding(published: Collaboration) -> None:
