@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import audit, common, engine, http, overlap, prepare, table
+from benchmarks import audit, common, engine, http, leaf, overlap, prepare, table
 from benchmarks.common import Options, machine
 from benchmarks.table import Part
 
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Path, Options], Part]] = {
     "engine": engine.measured,
     "http": http.measured,
     "audit": audit.measured,
+    "leaf": leaf.measured,
 }
 
 

@@ -8,6 +8,7 @@ A witness that knows another log, or does not answer, counts for nothing; with t
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 
@@ -61,9 +62,9 @@ def _kept(log_dir: Path, witnesses: Witnesses) -> bytes | None:
 def _collected(catalog: Path, message: bytes, old: int, witnesses: Witnesses) -> bytes:
     """The signature lines that the listening witnesses answer with, until there are enough."""
     lines, count = b"", len(cosigned(message, witnesses.keys))
-    pool = ThreadPoolExecutor(len(witnesses.listening))
+    client, pool = _client(), ThreadPoolExecutor(len(witnesses.listening))
     try:
-        asked = [pool.submit(_asked, catalog, message, old, *each) for each in witnesses.listening.items()]
+        asked = [pool.submit(_asked, client, catalog, message, old, *each) for each in witnesses.listening.items()]
         for done in as_completed(asked):
             lines += done.result()
             count += bool(done.result())
@@ -74,22 +75,27 @@ def _collected(catalog: Path, message: bytes, old: int, witnesses: Witnesses) ->
     return lines
 
 
-def _asked(catalog: Path, message: bytes, old: int, key: WitnessKey, url: str) -> bytes:
+def _asked(client: httpx.Client, catalog: Path, message: bytes, old: int, key: WitnessKey, url: str) -> bytes:
     """A witness's new cosignature; nothing where it refuses or cannot be reached. It says itself what it has seen."""
     size = read_unverified(message).size
     try:
-        with httpx.Client(timeout=_TIMEOUT) as client:
-            answer = _post(client, url, catalog, message, old)
-            if answer.status_code == HTTPStatus.CONFLICT:
-                old = decode_decimal(answer.text.removesuffix("\n"))
-                if old > size:
-                    return b""
-                answer = _post(client, url, catalog, message, old)
-            if answer.status_code != HTTPStatus.OK:
+        answer = _post(client, url, catalog, message, old)
+        if answer.status_code == HTTPStatus.CONFLICT:
+            old = decode_decimal(answer.text.removesuffix("\n"))
+            if old > size:
                 return b""
-            return with_cosignatures(message, answer.content, [key]).removeprefix(message)
+            answer = _post(client, url, catalog, message, old)
+        if answer.status_code != HTTPStatus.OK:
+            return b""
+        return with_cosignatures(message, answer.content, [key]).removeprefix(message)
     except (httpx.HTTPError, ValueError):
         return b""
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for each process: its certificates are read once, its connections stay open."""
+    return httpx.Client(timeout=_TIMEOUT)
 
 
 def _post(client: httpx.Client, url: str, catalog: Path, message: bytes, old: int) -> httpx.Response:

@@ -50,7 +50,7 @@ class _Elsewhere(httpx.HTTPTransport):
 
 
 class Served:
-    """A running room, for as long as the context lasts; `start` and `kill` in between. `settings` go to its environment."""
+    """A running room, for as long as the context lasts; `start`, `kill` in between. `settings`: its environment."""
 
     def __init__(self, stage: Stage, folder: Path, hook: str = "", workers: int = 1, **settings: str) -> None:
         self._stage = stage

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner, Result
 
-from cleanroom import settings
+from cleanroom import settings, witnesses
 from cleanroom.audit.quorum import Witnesses
 from cleanroom.cli import cli
 from cleanroom.settings import BadSettings
@@ -32,8 +32,8 @@ def run(stage: Stage, name: str, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--home", home, *arguments], obj=stage.transport())
 
 
-def with_witnesses(stage: Stage, witnesses: Witnesses) -> None:
-    stage.room = replace(stage.room, settings=replace(stage.room.settings, witnesses=witnesses))
+def with_witnesses(stage: Stage, known: Witnesses) -> None:
+    stage.room = replace(stage.room, settings=replace(stage.room.settings, witnesses=known))
     stage.reopen()
 
 
@@ -106,6 +106,8 @@ def listening(witness: Witness, port: int = 0) -> Iterator[int]:
         try:
             yield made.server_address[1]
         finally:
+            witnesses._client().close()  # a process that ends would close the connections that are kept open
+            witnesses._client.cache_clear()
             made.shutdown()
             thread.join()
 
@@ -118,9 +120,9 @@ def cosigners(report: Report, keys: tuple[WitnessKey, ...]) -> set[WitnessKey]:
 def test_no_answer_leaves_without_a_quorum(published: Collaboration) -> None:
     """The witness that is gone and comes back: what was decided meanwhile stands, is charged once, and can be read."""
     stage = published.stage
-    witnesses = [witness_of(stage.players[name].home) for name in ("fresh", "tasty")]
-    keys = tuple(each.key for each in witnesses)
-    with listening(witnesses[0]) as one, listening(witnesses[1]) as other:
+    seen = [witness_of(stage.players[name].home) for name in ("fresh", "tasty")]
+    keys = tuple(each.key for each in seen)
+    with listening(seen[0]) as one, listening(seen[1]) as other:
         ports = (one, other)
         places = {key: f"http://127.0.0.1:{port}" for key, port in zip(keys, ports, strict=True)}
         with_witnesses(stage, Witnesses(keys, places, 2))
@@ -129,11 +131,11 @@ def test_no_answer_leaves_without_a_quorum(published: Collaboration) -> None:
         assert first.receipt is not None
         assert receipts.check(first.receipt, stage.room.signer.verifier, keys, 2).ok
     question = {"kind": "statistics", "count": "fresh/drive"}
-    with listening(witnesses[0], ports[0]):
+    with listening(seen[0], ports[0]):
         with pytest.raises(RoomRefused, match="Too few witnesses"):
             stage.ask("fresh", published.id, question)
         charged = stage.rows("select sum(micro) from ledger")
-        with listening(witnesses[1], ports[1]):
+        with listening(seen[1], ports[1]):
             report = stage.ask("fresh", published.id, question)
             assert (report.released, report.free) == (True, True)
             assert cosigners(report, keys) == set(keys)
@@ -147,9 +149,9 @@ def test_a_witness_of_another_log_counts_for_nothing(published: Collaboration) -
     stage = published.stage
     witness = witness_of(stage.players["tasty"].home)
     with stage.copy(stage.folder / "other") as other, listening(witness) as port:
-        witnesses = Witnesses((witness.key,), {witness.key: f"http://127.0.0.1:{port}"}, 1)
+        quorum = Witnesses((witness.key,), {witness.key: f"http://127.0.0.1:{port}"}, 1)
         for each in (stage, other):
-            with_witnesses(each, witnesses)
+            with_witnesses(each, quorum)
         for _ in range(3):
             other.ask("fresh", published.id, {**OVERLAP, "purpose": "modelling"})
         with pytest.raises(RoomRefused, match="Too few witnesses"):
@@ -178,7 +180,7 @@ def test_settings(published: Collaboration) -> None:
     key = key_of(published.stage, "tasty")
     read = settings.read({"CLEANROOM_WITNESSES": f"{key}=https://w.example/", "CLEANROOM_WITNESS_QUORUM": "1"})
     assert read.witnesses == Witnesses((key,), {key: "https://w.example"}, 1)
-    for witnesses, quorum in (
+    for listed, quorum in (
         (f"{key}", "1"),
         (f"{key}=http://w.example", "0"),
         (f"{key} {key}", "0"),
@@ -186,4 +188,4 @@ def test_settings(published: Collaboration) -> None:
         (f"{key}=https://w.example", "x"),
     ):
         with pytest.raises(BadSettings, match="CLEANROOM_WITNESS"):
-            settings.read({"CLEANROOM_WITNESSES": witnesses, "CLEANROOM_WITNESS_QUORUM": quorum})
+            settings.read({"CLEANROOM_WITNESSES": listed, "CLEANROOM_WITNESS_QUORUM": quorum})
