@@ -2,7 +2,7 @@
 
 With the same key it acknowledges batches of withdrawals, in a form that is no checkpoint's.
 
-Its folder holds the key (`log.key`) and the state (`log.state`: the last signed checkpoint's text, size 0 at first),
+Its folder holds the key (`log.key`) and the state (`log.state`: the last signed checkpoint, of size 0 at first),
 apart from the catalog and its backups. A restored or altered catalog is therefore refused and not signed. The state is
 durable before a signature is handed out. Several processes may sign with one folder.
 """
@@ -11,7 +11,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from cleanroom.audit.files import PRIVATE, locked, probe, sync_folder, write_file
+from cleanroom.audit import state
+from cleanroom.audit.files import PRIVATE, locked, sync_folder, write_file
+from cleanroom.audit.state import StateDamaged
 from partners.transparency.acknowledgement import Acknowledgement
 from partners.transparency.checkpoint import Checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, verify_consistency
@@ -46,7 +48,7 @@ def create(folder: Path, origin: str) -> "Signer":
         if (folder / _STATE).exists() and _read_state(folder).size:
             raise SignerRefused("the log key is gone but its state is there; restore the key before anything is signed")
         key = SigningKey(origin, secrets.token_bytes(32))
-        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE, durable=True)
+        state.begin(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT))
         write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE, durable=True)
         sync_folder(folder)
     return Signer(folder)
@@ -87,11 +89,10 @@ class Signer:
                 raise Behind
             if not verify_consistency(last.size, size, proof, last.root, root):
                 raise SignerRefused("the log does not extend what was signed before; entries were changed or replaced")
-            text = Checkpoint(self._key.name, size, root).text()
+            checkpoint = Checkpoint(self._key.name, size, root)
             if size > last.size:
-                write_file(self._folder / _STATE, text.encode(), PRIVATE, durable=True)
-                sync_folder(self._folder)
-            return self._key.sign(text)
+                state.advance(self._folder / _STATE, checkpoint)
+            return self._key.sign(checkpoint.text())
 
     def ready(self, size: int) -> None:
         """Returns where a log of `size` leaves may grow: it has all that was signed, and the state can be written.
@@ -99,7 +100,7 @@ class Signer:
         Raises `SignerRefused`, and OSError of the disk. It costs no sync, and promises nothing of the next moment.
         """
         self.covered(size)
-        probe(self._folder, (self._folder / _STATE).read_bytes(), PRIVATE)
+        state.writable(self._folder / _STATE)
 
     def covered(self, size: int) -> None:
         """Returns where a log of `size` leaves has all that was signed. Raises `Behind`, `SignerRefused`."""
@@ -122,7 +123,7 @@ def succeed(folder: Path, origin: str) -> Signer:
     """
     with locked(folder / _LOCK):
         key = SigningKey(origin, SigningKey.parse((folder / _KEY).read_text().removesuffix("\n")).seed)
-        write_file(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT).text().encode(), PRIVATE, durable=True)
+        state.begin(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT))
         write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE, durable=True)
         sync_folder(folder)
     return Signer(folder)
@@ -130,8 +131,8 @@ def succeed(folder: Path, origin: str) -> Signer:
 
 def _read_state(folder: Path) -> Checkpoint:
     try:
-        return Checkpoint.parse((folder / _STATE).read_text())
+        return state.read(folder / _STATE)
     except FileNotFoundError:
         raise SignerRefused("the signer's state is missing; without it nothing is signed") from None
-    except (NoteError, UnicodeDecodeError):
+    except StateDamaged:
         raise SignerRefused("the signer's state is damaged; without it nothing is signed") from None

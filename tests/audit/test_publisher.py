@@ -136,7 +136,7 @@ def test_any_cut_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w
         assert room.files() == expected
         shutil.rmtree(room.folder)
         cuts += 1
-    assert cuts == 9  # state, two full tiles and one partial with a bundle each, one tile above, checkpoint
+    assert cuts == 8  # two full tiles and one partial with a bundle each, one tile above, checkpoint
 
 
 def test_a_cut_while_partial_tiles_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,10 +162,8 @@ def test_what_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:
     room.grow(300)
     for name in (".checkpoint.new", "tile/0/.000.new", "tile/0/000.p/.6.new"):
         (room.log_dir / name).write_bytes(b"half")
-    (room.keys / ".log.state.new").write_bytes(b"half")
     room.publish()
     assert room.files().keys() == member_names(300) - NOT_TILES
-    assert not (room.keys / ".log.state.new").exists()
 
 
 @pytest.mark.parametrize("name", ["tile/0/000", "tile/entries/000", "tile/1/000.p/2", "tile/0/002.p/88", "checkpoint"])

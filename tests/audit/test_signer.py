@@ -3,12 +3,13 @@
 import stat
 from contextlib import suppress
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 
 from cleanroom.audit.signer import Signer, SignerRefused, create
-from partners.transparency.checkpoint import open_checkpoint
+from cleanroom.audit.state import begin
+from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import Node, consistency_proof, leaf_hash, nodes_of, root
 from tests.audit.rooms import ORIGIN
 
@@ -110,11 +111,14 @@ def test_a_lost_or_damaged_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "log.state").unlink()
     with pytest.raises(SignerRefused, match="state is missing"):
         signer.sign(4, root(4, NODE), consistency_proof(3, 4, NODE))
-    for damaged in (b"", b"\xff", state[:-1], state.replace(b"3", b"03", 1)):
+    both = state.replace(b"room", b"shop")
+    for damaged in (b"", b"\xff", state[:-1], state + b"\0", both, bytes(len(state))):
         (tmp_path / "log.state").write_bytes(damaged)
         with pytest.raises(SignerRefused, match="state is damaged"):
             signer.last()
-    (tmp_path / "log.state").write_bytes(state.replace(b"room", b"shop"))
+        with pytest.raises(SignerRefused, match="state is damaged"):
+            signer.sign(4, root(4, NODE), consistency_proof(3, 4, NODE))
+    begin(tmp_path / "log.state", Checkpoint("shop.example/audit-v1", 3, root(3, NODE)))
     with pytest.raises(SignerRefused, match="another log"):
         signer.last()
 
@@ -134,3 +138,42 @@ def test_creation_that_was_cut_off_starts_again(tmp_path: Path) -> None:
     create(tmp_path, ORIGIN)
     (tmp_path / "log.key").unlink()
     assert create(tmp_path, ORIGIN).last().size == 0
+
+
+def test_a_step_that_was_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
+    """A place that is not whole is passed over, whichever it is and however far its writing came."""
+    signer = create(tmp_path, ORIGIN)
+    path = tmp_path / "log.state"
+    before = path.read_bytes()
+    for size in range(1, 8):
+        signer.sign(size, root(size, NODE), consistency_proof(size - 1, size, NODE))
+        after = path.read_bytes()
+        assert len(after) == len(before)
+        changed = [at for at in range(len(after)) if after[at] != before[at]]
+        assert changed[-1] // 512 == changed[0] // 512, "one place is written at a time"
+        for cut in (1, 16, 33, 100):
+            end = changed[0] // 512 * 512 + cut
+            path.write_bytes(after[:end] + before[end:])
+            if path.read_bytes() not in (before, after):
+                assert signer.last().size == size - 1
+        path.write_bytes(after)
+        assert signer.last().size == size
+        before = after
+
+
+def test_others_read_while_it_is_written(tmp_path: Path) -> None:
+    signer = create(tmp_path, ORIGIN)
+    done = Event()
+    seen: list[int] = []
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(signer.last().size)
+
+    reader = Thread(target=look)
+    reader.start()
+    for size in range(1, 11):
+        signer.sign(size, root(size, NODE), consistency_proof(size - 1, size, NODE))
+    done.set()
+    reader.join()
+    assert seen == sorted(seen)

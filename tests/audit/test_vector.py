@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from cleanroom.audit.signer import Signer
+from cleanroom.audit.state import begin
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint
 from partners.transparency.merkle import EMPTY_ROOT, leaf_hash, nodes_of, root
 from partners.transparency.note import SigningKey
@@ -50,7 +51,7 @@ def vector_room(folder: Path) -> Room:
     """A room with the vector's key and entries; the entries are not of the room's own form, so they go in as rows."""
     room = make_room(folder, 0)
     (room.keys / "log.key").write_text(f"{KEY.secret_text()}\n")
-    (room.keys / "log.state").write_text(Checkpoint(KEY.name, 0, EMPTY_ROOT).text())
+    begin(room.keys / "log.state", Checkpoint(KEY.name, 0, EMPTY_ROOT))
     assert Signer(room.keys).verifier == KEY.verifier
     node = nodes_of([leaf_hash(entry) for entry in ENTRIES])
     with room.connection() as connection, connection:

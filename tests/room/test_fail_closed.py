@@ -7,6 +7,7 @@ somebody else, or the limit of the process on the size of files stands in for th
 import os
 import resource
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,19 +52,20 @@ def full_disk(_: Stage) -> Iterator[None]:
 @contextmanager
 def read_only(stage: Stage, folder: Path) -> Iterator[None]:
     """Nothing can be written into a folder by whoever the room runs as."""
-    owner, mode = os.geteuid(), folder.stat().st_mode
-    folder.chmod(0o555)
+    owner, modes = os.geteuid(), {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    for path, mode in modes.items():
+        path.chmod(mode & 0o555 | stat.S_IRUSR)
     if owner == 0:
         for path in (stage.folder / "room", stage.folder / "keys"):
             for each in (path, *path.rglob("*")):
                 os.chown(each, NOBODY, NOBODY)
-        os.chown(folder, 0, 0)
         os.seteuid(NOBODY)
     try:
         yield
     finally:
         os.seteuid(owner)
-        folder.chmod(mode)
+        for path, mode in modes.items():
+            path.chmod(mode)
 
 
 @contextmanager

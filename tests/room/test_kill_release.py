@@ -51,7 +51,7 @@ STEPS = {
     "before the commit": ("c_call", "catalog/catalog.py", "commit", False),
     "after the commit": ("c_return", "catalog/catalog.py", "commit", True),
     "before it is signed": ("call", "audit/signer.py", "sign", True),
-    "after the signer's state": ("return", "audit/files.py", "write_file", True),
+    "after the signer's state": ("return", "audit/state.py", "advance", True),
     "after it is signed": ("return", "audit/signer.py", "sign", True),
     "between two tiles": ("return", "audit/publisher.py", "_contents", True),
     "after the tiles": ("return", "audit/publisher.py", "_write_tiles", True),

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from cleanroom import exporting, recovery, setup
 from cleanroom.audit import signer as signers
+from cleanroom.audit import state as states
 from cleanroom.audit import verify
 from cleanroom.audit.signer import Behind
 from cleanroom.catalog import keys as partner_keys
@@ -183,20 +184,12 @@ def test_a_recovery_that_is_cut_off_is_run_again(lost: Lost, monkeypatch: pytest
     class Cut(BaseException):
         pass
 
-    real, left = signers.write_file, {"rename": 0, "state": 0, "key": 1}[step]
+    def cut(*_: object, **__: object) -> None:
+        raise Cut
 
-    def cut(*arguments: object, **options: object) -> None:
-        nonlocal left
-        if left == 0:
-            raise Cut
-        left -= 1
-        real(*arguments, **options)  # type: ignore[arg-type]
-
+    places = {"rename": (recovery, "_end_published"), "state": (states, "begin"), "key": (signers, "write_file")}
     with monkeypatch.context() as patch:
-        if step == "rename":
-            patch.setattr(recovery, "_end_published", cut)
-        else:
-            patch.setattr(signers, "write_file", cut)
+        patch.setattr(*places[step], cut)
         with pytest.raises(Cut):
             lost.recover()
     assert lost.recover() is None
