@@ -16,16 +16,20 @@ import policies
 POSIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog", "crypt", "nis", "spwd", "readline")
 
 PROGRAM = """
-import importlib, importlib.abc, sys
+import importlib, importlib.abc, sys, types
 
 class Blocked(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name in {blocked!r}:
             raise ModuleNotFoundError(name, name=name)
 
-for name in {blocked!r}:
-    sys.modules.pop(name, None)
+for name in {names!r}:  # other packages and Python's own modules are then loaded, as this system has them
+    importlib.import_module(name)
+for name in list(sys.modules):
+    if name in {blocked!r} or name.partition(".")[0] in ("partners", "policies"):
+        del sys.modules[name]
 sys.meta_path.insert(0, Blocked())
+sys.platform, sys.modules["msvcrt"] = "win32", types.ModuleType("msvcrt")
 for name in {names!r}:
     importlib.import_module(name)
 print(len({names!r}))
