@@ -160,7 +160,7 @@ def test_the_client_says_so_where_it_is_long(joined: Stage) -> None:
     waited: list[float] = []
     room._connection._sleep = waited.append
     assert WINDOW_SECONDS > PATIENCE_SECONDS
-    with pytest.raises(RoomRefused, match=r"Too many requests: Come back in 60 s; Wait"):
+    with pytest.raises(RoomRefused, match=r"Too many requests: Come back in 60 s; wait"):
         room.ledger()
     assert waited == []
 

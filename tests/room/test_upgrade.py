@@ -29,7 +29,7 @@ def age(catalog: Path, first_missing: str) -> None:
         connection.execute("attach ? as newer", (str(catalog),))
         connection.execute("begin")
         connection.execute("pragma defer_foreign_keys = on")
-        for name, _ in tables(older):
+        for (name,) in connection.execute("select name from main.sqlite_master where type = 'table'").fetchall():
             columns = ", ".join(each[1] for each in connection.execute(f"pragma main.table_info({name})"))
             if columns and name != "_sqlite_migrations":
                 connection.execute(f"insert into main.{name} ({columns}) select {columns} from newer.{name}")
