@@ -12,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from cleanroom import readiness
-from cleanroom.catalog import changes, collaborations, keys, partners, replacements, versions, withdrawals
+from cleanroom.catalog import (
+    appointments,
+    changes,
+    collaborations,
+    keys,
+    partners,
+    replacements,
+    versions,
+    withdrawals,
+)
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.changes import Amendment
 from cleanroom.catalog.collaborations import Collaboration
@@ -41,7 +50,7 @@ class Rotating:
 
 @dataclass(frozen=True, slots=True)
 class CollaborationStatus:
-    """One collaboration: its state, how many signed, which audiences are published, what changes it."""
+    """One collaboration: its state, how many signed, which audiences are published, what changes it, who audits it."""
 
     id: str
     state: str
@@ -51,6 +60,7 @@ class CollaborationStatus:
     missing: tuple[str, ...]
     amendment: Amending | None
     rotation: Rotating | None
+    auditors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,7 @@ def _collaboration(catalog: Catalog, found: Collaboration) -> CollaborationStatu
         missing=tuple(str(ref) for ref in refs if ref not in published),
         amendment=Amending(amending.number, _unsigned(amending)) if amending else None,
         rotation=rotating,
+        auditors=tuple(each.auditor for each in appointments.of_collaboration(catalog, found.id)),
     )
 
 
@@ -172,6 +183,9 @@ def render(status: Status, console: Console) -> None:
         signed = f"{each.signed} of {len(each.partners)}"
         table.add_row(each.id, each.state, signed, ", ".join(each.published) or "–", ", ".join(each.missing) or "–")
     console.print(table)
+    for each in status.collaborations:
+        if each.auditors:
+            console.print(f"{each.id} is audited by {', '.join(each.auditors)}; `cleanroom dismiss-auditor` ends that")
 
 
 def _waits(status: Status) -> list[str]:

@@ -152,7 +152,7 @@ def test_an_auditor_is_no_partner(published: Collaboration) -> None:
     """It has no days to commit to, no keys to compare, and is in no agreement."""
     stage = published.stage
     stage.appoint("eve", published.id)
-    with pytest.raises(RoomRefused, match="Not found"):
+    with pytest.raises(RoomRefused, match="no partner eve"):
         stage.players["fresh"].room.keys_of("eve")
     stage.clock.forward(days=1)
     with stage.room.catalog() as catalog:
@@ -180,6 +180,7 @@ def test_the_commands(published: Collaboration, tmp_path: Path, monkeypatch: pyt
     refused = run(stage, "fresh", "audit", "export", str(file))
     assert (refused.exit_code, "This key may not do that" in refused.stderr) == (1, True)
     assert operator(stage, "invite", "eve").exit_code == 1
+    assert f"{published.id} is audited by eve" in operator(stage, "status").stdout
     done = operator(stage, "dismiss-auditor", "eve")
     assert done.stdout.startswith(f"eve audits no longer: {published.id}.")
     assert operator(stage, "dismiss-auditor", "eve").exit_code == 1

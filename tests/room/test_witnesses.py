@@ -132,8 +132,9 @@ def test_no_answer_leaves_without_a_quorum(published: Collaboration) -> None:
         assert receipts.check(first.receipt, stage.room.signer.verifier, keys, 2).ok
     question = {"kind": "statistics", "count": "fresh/drive"}
     with listening(seen[0], ports[0]):
-        with pytest.raises(RoomRefused, match="Too few witnesses"):
+        with pytest.raises(RoomRefused, match="Too few witnesses") as caught:
             stage.ask("fresh", published.id, question)
+        assert caught.value.problem.code == "not-witnessed"
         charged = stage.rows("select sum(micro) from ledger")
         with listening(seen[1], ports[1]):
             report = stage.ask("fresh", published.id, question)

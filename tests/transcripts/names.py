@@ -17,6 +17,7 @@ _KINDS = {
     "code": (re.compile(r"^[0-9a-f]{32}$", re.MULTILINE), "CODE-{}"),
 }
 _VKEY = re.compile(r"room\.example/audit-v1\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
+_DISK = re.compile(r"disk: [0-9.,]+ GiB used, [0-9.,]+ GiB free")
 _DIGITS = re.compile(r"^  (?:\d{5} ){3}\d{5}$", re.MULTILINE)
 
 
@@ -32,6 +33,7 @@ class Names:
         """What came back, with names in the place of what differs."""
         text = _VKEY.sub(self._vkey, text.replace(self.folder, "/home"))
         text = _DIGITS.sub("  ddddd ddddd ddddd ddddd", text)
+        text = _DISK.sub("disk: 0.01 GiB used, 40.00 GiB free", text)
         for kind, (pattern, form) in _KINDS.items():
             known = self._known.setdefault(kind, {})
 

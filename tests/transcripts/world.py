@@ -25,7 +25,7 @@ from flask import Flask
 
 import cleanroom.cli
 import partners.cli
-from cleanroom import jobs, noise, setup
+from cleanroom import jobs, noise, readiness, setup
 from cleanroom.app import create_app
 from cleanroom.room import Room
 from cleanroom.settings import read
@@ -83,6 +83,7 @@ class World:
             stack.enter_context(mock.patch.dict(os.environ, {**inherited, **stated}, clear=True))
             stack.enter_context(mock.patch.object(noise, "draw", seeded()))
             stack.enter_context(mock.patch.object(connection, "time", world))
+            stack.enter_context(mock.patch.object(readiness, "_worker", return_value=None))  # it works when asked to
             # A clock that stands still goes back, seen by the machine's own, wherever the worker takes its time.
             stack.enter_context(mock.patch.object(jobs.ClockWatch, "jumped", return_value=None))
             for module in list(sys.modules.values()):
