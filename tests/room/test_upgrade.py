@@ -29,9 +29,9 @@ def age(catalog: Path, first_missing: str) -> None:
         connection.execute("attach ? as newer", (str(catalog),))
         connection.execute("begin")
         connection.execute("pragma defer_foreign_keys = on")
-        for (name,) in connection.execute("select name from main.sqlite_master where type = 'table'").fetchall():
+        for name, sql in tables(older):
             columns = ", ".join(each[1] for each in connection.execute(f"pragma main.table_info({name})"))
-            if columns and name != "_sqlite_migrations":
+            if sql.lower().startswith("create table") and name != "_sqlite_migrations":
                 connection.execute(f"insert into main.{name} ({columns}) select {columns} from newer.{name}")
         connection.execute("commit")
     for suffix in ("-wal", "-shm"):
