@@ -70,6 +70,7 @@ def start(settings: Settings) -> Room:
     """
     room = open_room(settings, older=True)
     catalog.migrate(settings.catalog)
+    signer.upgrade(settings.keys)
     settings.incoming.mkdir(mode=0o700, exist_ok=True)
     room.publish(whole=True)
     with room.catalog() as opened:

@@ -116,6 +116,13 @@ class Signer:
         return self._key.sign(Acknowledgement(self._key.name, collaboration, partner, day, batch).text())
 
 
+def upgrade(folder: Path) -> None:
+    """Brings the state of an older version to this one's form; the checkpoint that it remembers stays."""
+    with locked(folder / _LOCK):
+        state.upgrade(folder / _STATE)
+        sync_folder(folder)
+
+
 def succeed(folder: Path, origin: str) -> Signer:
     """Ends the log of this folder, and begins the log `origin` with the same public key and an empty state.
 

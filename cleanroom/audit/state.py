@@ -26,6 +26,15 @@ def begin(path: Path, checkpoint: Checkpoint) -> None:
     write_file(path, _written(checkpoint) + bytes((_PLACES - 1) * _PLACE), PRIVATE, durable=True)
 
 
+def upgrade(path: Path) -> None:
+    """Brings a file of the first version, which was a checkpoint's bare text, to this form; leaves any other alone."""
+    try:
+        first = Checkpoint.parse(path.read_bytes().decode())
+    except (FileNotFoundError, NoteError, UnicodeDecodeError):
+        return
+    begin(path, first)
+
+
 def read(path: Path) -> Checkpoint:
     """The last checkpoint. Raises `StateDamaged`, FileNotFoundError; needs no lock."""
     return max(_places(path.read_bytes()).values(), key=lambda found: found.size)

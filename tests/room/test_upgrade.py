@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from sqlite_utils import Database
 
 from cleanroom import setup
+from cleanroom.audit.signer import SignerRefused
 from cleanroom.catalog import catalog as catalogs
 from cleanroom.catalog.catalog import KNOWN
 from cleanroom.catalog.schema import migrations
@@ -69,7 +70,10 @@ def test_serving_brings_an_older_catalog_up_to_date(
     assert run(stage, "backup", str(tmp_path / "before"))[0] == 0
     assert tables(tmp_path / "before" / "catalog.sqlite") != current
 
+    state, signed = settings.keys / "log.state", stage.room.signer.last()
+    state.write_text(signed.text())  # as the first version wrote it
     setup.start(settings)
+    assert stage.room.signer.last().size > signed.size
     assert tables(settings.catalog) == current
     assert stage.leaves()[: len(before)] == before
     kept = stage.players["tasty"].room.report(report.id or "")
@@ -92,6 +96,14 @@ def test_what_fails_half_way_leaves_the_older_catalog(joined: Stage, monkeypatch
     setup.start(settings)
     with catalogs.Catalog(settings.catalog) as catalog:
         assert catalogs.schema(catalog).current
+
+
+def test_a_signers_state_that_is_neither_is_left_alone(joined: Stage) -> None:
+    state = joined.room.settings.keys / "log.state"
+    state.write_bytes(b"x" * 1024)
+    with pytest.raises(SignerRefused, match="damaged"):
+        setup.start(joined.room.settings)
+    assert state.read_bytes() == b"x" * 1024
 
 
 def test_a_catalog_from_the_future_is_left_alone(joined: Stage, tmp_path: Path) -> None:
