@@ -19,7 +19,9 @@ from cleanroom import exporting
 from cleanroom.audit import archive, verify
 from cleanroom.audit.export import BODIES, DOCUMENTS, README, VERIFIER, VERIFIER_TEXT
 from cleanroom.replay.judge import Judge
+from partners.transparency.merkle import leaf_hash
 from partners.transparency.note import VerifierKey
+from partners.transparency.tiles import decode_bundle, encode_bundle
 from policies import canonical
 from tests.audit.test_export_and_verify import Members, failed, pack, unpack
 from tests.room.conftest import Collaboration
@@ -132,6 +134,19 @@ def test_the_example_verifier_alone_with_an_export(exported: Exported, tmp_path:
     assert first.startswith(f"{verdict.size} entries, {verdict.opened} bodies, 3 documents")
     assert "older checkpoint" in second
     assert third == "not checked here: witnesses, signatures of documents, and what the decisions should have been"
+
+
+def test_entries_that_lead_to_another_root(exported: Exported, tmp_path: Path) -> None:
+    """Another time in one entry, its tile made anew: only the signed root tells."""
+    members = unpack(exported.path)
+    bundle, tile = (next(name for name in members if name.startswith(each)) for each in ("tile/entries/", "tile/0/"))
+    entries = decode_bundle(members[bundle])
+    entries[2] = entries[2].replace(b'"time":1', b'"time":2')
+    members |= {bundle: encode_bundle(entries), tile: b"".join(map(leaf_hash, entries))}
+    path = pack(tmp_path / "other.tar", members)
+    assert failed(verify.verify(path, exported.key)) == ["root"]
+    told = run(tmp_path, path.read_bytes(), str(exported.key))
+    assert told.stderr == "FAILED: the entries do not lead to the signed root\n"
 
 
 def test_cosignatures_of_witnesses_are_left_to_others(exported: Exported, tmp_path: Path) -> None:

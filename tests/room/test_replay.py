@@ -358,6 +358,13 @@ def test_a_version_that_was_never_published(published: Collaboration) -> None:
     assert found(published.stage) == [("audience:retire", "version")]
 
 
+def test_a_version_that_replaces_another_in_silence(published: Collaboration) -> None:
+    days = {"prepared": "2026-03-14", "expires": None}
+    about = {"version": "v-0", "audience": "fresh/drive", "epoch": 1, "retired": []}
+    forge(published.stage, EventKind.AUDIENCE_PUBLISH, published.id, **about, **days)
+    assert found(published.stage) == [("audience:publish", "retired")]
+
+
 @pytest.mark.parametrize("details", [{}, {"epoch": "two"}, {"epoch": None}, {"epoch": [1]}])
 def test_an_entry_without_its_details(published: Collaboration, details: dict[str, object]) -> None:
     forge(published.stage, EventKind.EPOCH_MOVE, published.id, **details)
