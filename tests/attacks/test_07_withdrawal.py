@@ -9,6 +9,7 @@ ledger and the log must look alike, and the answer of the same day must be the s
 withdrew is part of a release's name. That no later measurement counts who withdrew is played with attack 20.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -123,9 +124,10 @@ def _look(fight: Arena, asked: dict[str, Any], before: Any) -> tuple[Any, Any]:
     return [*view, plain(told), size_without_figures(answer), before is not None and figures == before], figures
 
 
-def _naming(asked: Any, facts: Any, name: Any = gate._key) -> str:
-    """A release's name in a room that measures anew as soon as somebody withdraws."""
-    return str(name(asked, facts)) + "".join(sorted(each.digest for each in facts.absent.values()))
+def _naming(facts: Any, *asked: Any, considered: Any = gate._considered) -> Any:
+    """A room that measures anew as soon as somebody withdraws: a release's name tells who is absent."""
+    found, absent = considered(facts, *asked), "".join(sorted(each.digest for each in facts.absent.values()))
+    return replace(found, keys=tuple(key + absent for key in found.keys))
 
 
 @in_process()
@@ -133,7 +135,7 @@ def rows(folder: Path, worlds: int) -> list[Row]:
     """The attack's lines of the table."""
     lines = contest(NUMBER, NAME, play, folder, worlds)
     for mode in Mode:
-        with without_noise(), mock.patch.object(gate, "_key", _naming):
+        with without_noise(), mock.patch.object(gate, "_considered", _naming):
             told = alike(folder / f"told-{mode.value}", mode)
         views = alike(folder / f"alike-{mode.value}", mode)
         after = slice(len(QUESTIONS), 2 * len(QUESTIONS))

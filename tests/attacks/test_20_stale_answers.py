@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cleanroom import gate, withdrawals
-from policies import budget, question
+from cleanroom import withdrawals
+from policies import budget, question, ruling
 from policies.terms import Mode
 from tests.attacks import machine
 from tests.attacks.score import CONTROL, Row, Verdict, rule_row
@@ -23,7 +23,7 @@ HISTORIES = 14
 """Of each world of the run, some 15 steps in each: `--worlds 50` are 10,000 steps."""
 
 
-def _stale(asked: Any, facts: Any) -> str:
+def _stale(asked: Any, *_: object) -> str:
     """A release is found again whatever version or day it is of."""
     return repr(question.to_json(asked))
 
@@ -32,7 +32,7 @@ def rows(folder: Path, worlds: int) -> list[Row]:
     """The attack's lines of the table."""
     forgetful: tuple[AbstractContextManager[Any], ...] = (
         mock.patch.object(withdrawals, "absent", return_value={}),
-        mock.patch.object(gate, "_key", _stale),
+        mock.patch.object(ruling, "release_key", _stale),
         mock.patch.object(budget, "affordable", return_value=None),
     )
     caught = 0
