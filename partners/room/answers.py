@@ -15,14 +15,13 @@ from partners.evidence import Opened
 from partners.failure import plain
 from partners.fields import OddAnswer
 from partners.key_change import BadKeyChange, Role, SignedChange
-from partners.notices import Rotation, Tightening
 from partners.receipts import Receipt, ReceiptError
 from partners.replacement import BadReplacement, Replacement
 from partners.transparency.encoding import decode_base64
 from partners.transparency.entry import NONCE_BYTES
 from partners.transparency.note import NoteError, VerifierKey
 from policies import question, terms
-from policies.question import AudienceRef, BadQuestion, Question
+from policies.question import BadQuestion, Question
 from policies.terms import BadTerms, Terms
 
 E = TypeVar("E", bound=Enum)
@@ -102,39 +101,6 @@ class Asked:
     rotations: tuple[SignedChange, ...]
 
 
-class CollaborationState(Enum):
-    PROPOSED = "proposed"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Amendment:
-    """An amendment that waits for signatures, by its hash. Nothing of it is verified."""
-
-    number: int
-    sha256: str
-    signatures: tuple[tuple[str, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rotating:
-    """A rotation of the secret under way, and the audiences that are published under the new one. Unverified."""
-
-    rotation: Rotation
-    signature: bytes
-    ready: tuple[AudienceRef, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Auditor:
-    """Who may audit a collaboration. `appointed`, and `read` once it has read, are times as the room writes them."""
-
-    name: str
-    appointed: str
-    read: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class AuditedLine:
     """What an owner was allotted and has spent in an audited collaboration, in micro-ε; `unbounded`: threshold mode."""
@@ -144,29 +110,6 @@ class AuditedLine:
     allotted: int
     spent: int
     unbounded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Collaboration:
-    """A collaboration as the room tells it. `signatures`: partner → signature, unverified.
-
-    `published`: the version of each audience that has one. `key_check`: that of the epoch's secret, once it was made.
-    `tightened`: what parties tightened alone, with their signatures, unverified. `left`: partners who left.
-    """
-
-    id: str
-    name: str
-    state: CollaborationState
-    epoch: int
-    agreement_sha256: str
-    signatures: tuple[tuple[str, bytes], ...]
-    audiences: tuple[tuple[AudienceRef, str | None], ...]
-    key_check: str | None
-    amendment: Amendment | None
-    tightened: tuple[tuple[Tightening, bytes], ...]
-    left: tuple[str, ...]
-    rotating: Rotating | None
-    auditors: tuple[Auditor, ...]
 
 
 class VersionState(Enum):
@@ -269,7 +212,9 @@ def room_facts(value: object) -> RoomFacts:
 
 def joined(value: object) -> Joined:
     found = fields.table(value, "join")
-    return Joined(fields.identifier(found, "partner"), _enum(Role, found, "role"), fields.identifiers(found, "waiting"))
+    return Joined(
+        fields.identifier(found, "partner"), enum_of(Role, found, "role"), fields.identifiers(found, "waiting")
+    )
 
 
 def asked(value: object) -> Asked:
@@ -288,37 +233,18 @@ def asked(value: object) -> Asked:
     )
 
 
-def collaboration(value: object) -> Collaboration:
-    found = fields.table(value, "collaboration")
-    return Collaboration(
-        fields.identifier(found, "id"),
-        fields.identifier(found, "name"),
-        _enum(CollaborationState, found),
-        fields.integer(found, "epoch"),
-        fields.text(found, "agreement_sha256"),
-        _signatures(found),
-        tuple(_audience(item) for item in fields.items(found, "audiences")),
-        fields.optional_text(found, "key_check"),
-        _amendment(found.get("amendment")),
-        tuple(_tightened(item) for item in fields.items(found, "tightened")),
-        fields.identifiers(found, "left"),
-        _rotating(found.get("rotation")),
-        tuple(_auditor(item) for item in fields.items(found, "auditors")),
-    )
-
-
 def own_keys(value: object) -> OwnKeys:
     found = fields.table(value, "keys")
     listed = [fields.table(item, "keys") for item in fields.items(found, "keys")]
     return OwnKeys(
         fields.identifier(found, "partner"),
         fields.identifier(found, "key"),
-        _enum(Role, found, "role"),
+        enum_of(Role, found, "role"),
         fields.integer(found, "serial"),
         tuple(
             OwnKey(
                 fields.identifier(item, "id"),
-                _enum(Role, item, "role"),
+                enum_of(Role, item, "role"),
                 fields.key(item, "signing_key"),
                 None if item.get("sealing_key") is None else fields.key(item, "sealing_key"),
                 fields.boolean(item, "counts"),
@@ -342,7 +268,7 @@ def version(value: object) -> Version:
     told = found.get("problem")
     return Version(
         fields.identifier(found, "id"),
-        _enum(VersionState, found),
+        enum_of(VersionState, found),
         None if told is None else problem(told, status=422),
         fields.integer(found, "progress"),
         receipt(found),
@@ -448,44 +374,7 @@ def problem(value: object, status: int) -> Problem:
     return Problem(status, line("type").rpartition("/")[2], line("title"), line("detail"), line("hint"))
 
 
-def _signatures(found: Mapping[str, Any]) -> tuple[tuple[str, bytes], ...]:
-    items = [fields.table(item, "signatures") for item in fields.items(found, "signatures")]
-    return tuple((fields.identifier(item, "partner"), fields.signature(item)) for item in items)
-
-
-def _amendment(value: object) -> Amendment | None:
-    if value is None:
-        return None
-    found = fields.table(value, "amendment")
-    return Amendment(fields.integer(found, "number"), fields.identifier(found, "sha256"), _signatures(found))
-
-
-def _rotating(value: object) -> Rotating | None:
-    if value is None:
-        return None
-    found = fields.table(value, "rotation")
-    ready = tuple(_audience(item)[0] for item in fields.items(found, "ready"))
-    return Rotating(Rotation.from_json(found.get("rotation")), fields.signature(found), ready)
-
-
-def _auditor(value: object) -> Auditor:
-    found = fields.table(value, "auditors")
-    read = fields.optional_text(found, "read")
-    return Auditor(fields.identifier(found, "name"), plain(fields.text(found, "appointed")), read and plain(read))
-
-
-def _tightened(value: object) -> tuple[Tightening, bytes]:
-    found = fields.table(value, "tightened")
-    return Tightening.from_json(found.get("tightening")), fields.signature(found)
-
-
-def _audience(value: object) -> tuple[AudienceRef, str | None]:
-    found = fields.table(value, "audiences")
-    ref = AudienceRef(fields.identifier(found, "owner"), fields.identifier(found, "name"))
-    return ref, fields.optional_text(found, "version")
-
-
-def _enum(kind: type[E], found: Mapping[str, Any], name: str = "state") -> E:
+def enum_of(kind: type[E], found: Mapping[str, Any], name: str = "state") -> E:
     try:
         return kind(fields.text(found, name))
     except ValueError:

@@ -24,12 +24,11 @@ from partners.notices import Leaving, Rotation, Tightening
 from partners.protocol import PublicKeys
 from partners.receipts import Receipt
 from partners.reports import Report
-from partners.room import answers, upload
+from partners.room import answers, collaborations, upload
 from partners.room.answers import (
     Acknowledged,
     Asked,
     AuditedLine,
-    Collaboration,
     Consents,
     Joined,
     Ledger,
@@ -38,6 +37,7 @@ from partners.room.answers import (
     RoomFacts,
     Version,
 )
+from partners.room.collaborations import Collaboration
 from partners.room.connection import Connection, RoomRefused
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
@@ -126,14 +126,14 @@ class Room:
 
     def propose(self, proposed: Agreement, signature: bytes) -> Collaboration:
         body = {"agreement": agreements.to_json(proposed), "signature": encode_base64(signature)}
-        return answers.collaboration(self._connection.post("/v1/collaborations", body))
+        return collaborations.collaboration(self._connection.post("/v1/collaborations", body))
 
     def collaborations(self) -> tuple[Collaboration, ...]:
         found = fields.table(self._connection.get("/v1/collaborations"), "collaborations")
-        return tuple(answers.collaboration(item) for item in fields.items(found, "collaborations"))
+        return tuple(collaborations.collaboration(item) for item in fields.items(found, "collaborations"))
 
     def collaboration(self, identifier: str) -> Collaboration:
-        return answers.collaboration(self._connection.get(_collaboration(identifier)))
+        return collaborations.collaboration(self._connection.get(_collaboration(identifier)))
 
     def agreement(self, identifier: str) -> bytes:
         """The exact bytes that the partners sign."""
@@ -141,7 +141,7 @@ class Room:
 
     def sign(self, identifier: str, signature: bytes) -> Collaboration:
         body = {"signature": encode_base64(signature)}
-        return answers.collaboration(self._connection.post(f"{_collaboration(identifier)}/signatures", body))
+        return collaborations.collaboration(self._connection.post(f"{_collaboration(identifier)}/signatures", body))
 
     def older_agreement(self, identifier: str, sha256: str) -> bytes:
         """Any agreement of a collaboration, also one that waits, in the exact bytes that are signed."""
@@ -149,11 +149,11 @@ class Room:
 
     def amend(self, proposed: Agreement, signature: bytes) -> Collaboration:
         body = {"agreement": agreements.to_json(proposed), "signature": encode_base64(signature)}
-        return answers.collaboration(self._connection.post(f"{_collaboration(proposed.id)}/amendments", body))
+        return collaborations.collaboration(self._connection.post(f"{_collaboration(proposed.id)}/amendments", body))
 
     def sign_amendment(self, identifier: str, sha256: str, signature: bytes) -> Collaboration:
         path = f"{_collaboration(identifier)}/amendments/{_part(sha256)}/signatures"
-        return answers.collaboration(self._connection.post(path, {"signature": encode_base64(signature)}))
+        return collaborations.collaboration(self._connection.post(path, {"signature": encode_base64(signature)}))
 
     def tighten(self, tightening: Tightening, signature: bytes) -> None:
         """Returns once the log has it."""
@@ -164,7 +164,9 @@ class Room:
 
     def rotate(self, rotation: Rotation, signature: bytes) -> Collaboration:
         body = {"rotation": rotation.to_json(), "signature": encode_base64(signature)}
-        return answers.collaboration(self._connection.post(f"{_collaboration(rotation.collaboration)}/rotations", body))
+        return collaborations.collaboration(
+            self._connection.post(f"{_collaboration(rotation.collaboration)}/rotations", body)
+        )
 
     def leave(self, leaving: Leaving, signature: bytes) -> None:
         """Returns once the log has it."""

@@ -18,8 +18,8 @@ from partners.key_change import Role
 from partners.keys import verify
 from partners.proposal import BadProposal, checked, read_proposal
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
-from partners.room.answers import Collaboration, CollaborationState
 from partners.room.client import Room
+from partners.room.collaborations import Collaboration, CollaborationState
 from partners.steps.joining import NotConfirmed
 from policies import agreement as agreements
 from policies import canonical, terms

@@ -21,8 +21,8 @@ from typing import Any
 from partners import files
 from partners.failure import Failure
 from partners.home import Home
-from partners.room.answers import Collaboration
 from partners.room.client import Room
+from partners.room.collaborations import Collaboration
 from partners.transparency.encoding import encode_base64
 
 

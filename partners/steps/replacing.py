@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from partners.home import Home
 from partners.key_change import Role, vouched
 from partners.protocol import PublicKeys, fingerprint
-from partners.room.answers import Asked, CollaborationState
+from partners.room.answers import Asked
 from partners.room.client import Room
+from partners.room.collaborations import CollaborationState
 from partners.steps import agreements
 from partners.steps.joining import NotConfirmed
 from partners.steps.keys import KeysRefused

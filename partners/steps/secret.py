@@ -19,8 +19,8 @@ from partners.failure import Failure
 from partners.home import Home, Secret
 from partners.notices import Rotation
 from partners.protocol import SECRET_BYTES, PublicKeys, key_check
-from partners.room.answers import CollaborationState, Rotating
 from partners.room.client import Room
+from partners.room.collaborations import CollaborationState, Rotating
 from partners.room.connection import RoomRefused
 from partners.steps.agreements import Standing, check_confirmed, read
 from partners.steps.withdrawals import renew

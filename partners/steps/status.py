@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from partners.home import Home
 from partners.key_change import Role
-from partners.room.answers import Auditor, Collaboration, CollaborationState, Rotating
 from partners.room.client import Room
+from partners.room.collaborations import Auditor, Collaboration, CollaborationState, Rotating
 from partners.steps import agreements, replacing, withdrawals
 from policies.question import AudienceRef
 

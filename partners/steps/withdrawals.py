@@ -21,8 +21,9 @@ from partners.known_log import About
 from partners.listing import Tally, read_list
 from partners.lost import read_batches, withdrawals_file
 from partners.prepare import NotAgreed
-from partners.room.answers import Acknowledged, Collaboration, CollaborationState
+from partners.room.answers import Acknowledged
 from partners.room.client import Room
+from partners.room.collaborations import Collaboration, CollaborationState
 from partners.room.connection import RoomRefused
 from partners.steps.agreements import find, parsed
 from partners.suppression import Kept, Suppressions
