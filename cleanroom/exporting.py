@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from cleanroom.audit import export
+from cleanroom.audit.events import EventKind
 from cleanroom.catalog import documents
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.room import Room
@@ -31,6 +32,8 @@ def readable(catalog: Catalog, only: Collection[str]) -> Callable[[Body], bool]:
     parties = {row["partner"] for row in rows if row["collaboration"] in only}
 
     def may_read(body: Body) -> bool:
+        if body.event == EventKind.KEY_CONSENT:  # its signer may be a partner of another collaboration
+            return False
         if body.collaboration is not None:
             return body.collaboration in only
         about = body.details.get("partner")

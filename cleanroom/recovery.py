@@ -11,7 +11,6 @@ Rules.
 """
 
 import fcntl
-import re
 import secrets
 import sqlite3
 from collections import Counter
@@ -39,9 +38,8 @@ from partners.transparency.encoding import encode_base64
 from partners.transparency.entry import Body
 from partners.transparency.merkle import root
 from partners.transparency.note import NoteError, VerifierKey
+from partners.transparency.succession import open_succession
 from policies.terms import MICRO
-
-_ORIGIN = re.compile(r"(.+/audit-v)([1-9][0-9]{0,8})")
 
 
 class RecoveryFailed(Exception):
@@ -81,7 +79,9 @@ def recover(
         made = _settle(room, source, checkpoints) if room.origin == room.signer.verifier.name else None
         with room.catalog() as catalog:
             origin = catalog.room_name()
+            notes = recovery.successions(catalog)
         if origin != room.signer.verifier.name:  # also where an earlier run was cut off after its transaction
+            _continues(notes, origin, room.signer.verifier)
             _end_published(settings, room.signer)
             signer.succeed(settings.keys, origin)
     open_room(settings, clock).publish(whole=True)
@@ -97,6 +97,21 @@ def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes]) -> Re
             return None
         with catalog.transaction() as connection:
             return _recovered(room, catalog, connection, source, signed, known)
+
+
+def _continues(notes: Sequence[bytes], origin: str, ended: VerifierKey) -> None:
+    """Returns where the catalog's newest succession ends the signer's log in favour of `origin`.
+
+    A backup from before an earlier recovery names no such thing: to follow it, the key would sign an ended log again.
+    """
+    try:
+        if notes and open_succession(notes[-1], ended).origin == origin:
+            return
+    except NoteError:
+        pass
+    raise RecoveryFailed(
+        "this backup is from before the last recovery, and does not know the log that began then; put a newer one there"
+    )
 
 
 def told(made: Recovered) -> Iterator[str]:
@@ -142,7 +157,7 @@ def _recovered(
     }
     vkey = room.signer.verifier
     if not complete:
-        vkey = VerifierKey(_next(signed.origin), vkey.public)
+        vkey = VerifierKey(signer.next_origin(signed.origin), vkey.public)
         recovery.succeed(connection, vkey.name, room.signer.succession(signed, vkey.name, size))
         spent = recovery.forfeit(connection)
         details["allowances"] = {owner: {"spent": micro, "serial": serial} for owner, (micro, serial) in spent.items()}
@@ -252,12 +267,6 @@ def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, bool]
     if any(each.size == last.size and each.root != last.root for each in found):
         raise RecoveryFailed("two checkpoints of the same size differ: this key has signed two logs; tell the partners")
     return last, known and last == found[0]
-
-
-def _next(origin: str) -> str:
-    found = _ORIGIN.fullmatch(origin)
-    assert found is not None, "`init` names the log so"
-    return f"{found[1]}{int(found[2]) + 1}"
 
 
 def _record(room: Room, connection: sqlite3.Connection, event: Event) -> int:

@@ -3,6 +3,7 @@
 Rules.
 * The code alone gives nothing but a key that waits. It becomes the partner's owner key with the consent of every
   partner of an open collaboration with it, in one transaction, which ends all its other keys.
+* A partner with whom a collaboration opens while the keys wait is asked, too.
 * The newest request counts: an earlier one that still waits ends.
 * Who holds an owner key of the partner can end a waiting one. So a key that was stolen is revoked first.
 * Nothing else of the partner changes: its collaborations, audiences, withdrawals and what it spent stay.
@@ -41,27 +42,36 @@ def begin(room: Room, catalog: Catalog, name: str, new: PublicKeys) -> list[str]
     replacements.begin(connection, Replacement(name, new, previous, room.stamp()), asked, room.stamp())
     room.record(connection, EventKind.KEY_WAIT, None, key, {"partner": name, "key": key})
     if not asked:
-        _make(room, connection, name, key, [])
+        _make(room, connection, name, key, 0)
     return asked
 
 
-def consent(room: Room, catalog: Catalog, key: str, by: Partner, signature: bytes) -> Asked:
-    """Takes the checked consent of a partner that is asked; the last one puts the keys in place. Twice is harmless."""
+def consent(room: Room, catalog: Catalog, key: str, by: Partner, signature: bytes) -> Asked | None:
+    """Takes the checked consent of a partner that is asked; the last one puts the keys in place. Twice is harmless.
+
+    None where it was not given with that partner's newest owner key.
+    """
     with catalog.transaction() as connection:
+        newest = keys.current(catalog, by.name, room.now)
+        if newest is None or newest.key != by.key:
+            return None
         found = replacements.get(catalog, key, room.now)
         if found is not None and found.made is None and found.consents[by.name] is None:
             name = found.replacement.partner
+            later = [each for each in replacements.sharing(catalog, name) if each not in found.consents]
+            replacements.ask(connection, key, later)
             replacements.consent(connection, key, by.name, signature, room.stamp())
             room.record(connection, EventKind.KEY_CONSENT, None, by.key, {"partner": name, "key": key})
-            if found.missing == (by.name,):
-                _make(room, connection, name, key, sorted(found.consents))
+            if found.missing == (by.name,) and not later:
+                _make(room, connection, name, key, len(found.consents))
         answer = replacements.get(catalog, key, room.now)
     room.publish()
     assert answer is not None, "keys end in transactions of their own"
     return answer
 
 
-def _make(room: Room, connection: sqlite3.Connection, name: str, key: str, consents: list[str]) -> None:
+def _make(room: Room, connection: sqlite3.Connection, name: str, key: str, consents: int) -> None:
+    """Puts the keys in place. The log says how many consented, not with whom else a partner works."""
     keys.take_over(connection, name, key, room.now)
     details = {"partner": name, "key": key, "consents": consents}
     leaf = room.record(connection, EventKind.KEY_REPLACE, None, key, details)

@@ -14,8 +14,9 @@ from cleanroom.api.context import catalog, room
 from cleanroom.api.keys import rotations
 from cleanroom.api.problems import Problem, fail
 from cleanroom.api.public import signature
-from cleanroom.catalog import keys, replacements
+from cleanroom.catalog import replacements
 from cleanroom.catalog.replacements import Asked
+from partners.key_change import Role
 from partners.transparency.encoding import encode_base64
 
 blueprint = Blueprint("replacements", __name__, url_prefix="/v1", description="New keys of a partner that lost its own")
@@ -27,7 +28,9 @@ blueprint.before_request(require_partner)
 def every() -> dict[str, Any]:
     """New keys of your own and of partners that ask for your consent: those that wait, and those in place."""
     found = replacements.of_partner(catalog(), me().name, room().now)
-    return {"replacements": [_to_json(each) for each in found]}
+    # A key that waits is nobody's yet: it sees what became of its own request, and nothing that its partner is asked.
+    shown = found if me().role is not Role.WAITING else [each for each in found if each.replacement.id == me().key]
+    return {"replacements": [_to_json(each) for each in shown]}
 
 
 @blueprint.post("/replacements/<key>/consents")
@@ -42,13 +45,13 @@ def consent(body: dict[str, str], key: str) -> dict[str, Any]:
     found = replacements.find(catalog(), key, me().name, room().now)
     if found is None:
         fail(Problem.NOT_FOUND)
-    newest = keys.current(catalog(), me().name, room().now)
-    if newest is None or newest.key != me().key:
-        fail(Problem.CONFLICT, "Only your newest owner key consents; this one was rotated away.")
     signed = signature(body["signature"])
     if not found.replacement.consented(me().signing_key, signed):
         fail(Problem.BAD_SIGNATURE)
-    return _to_json(room_replacements.consent(room(), catalog(), key, me(), signed))
+    answer = room_replacements.consent(room(), catalog(), key, me(), signed)
+    if answer is None:
+        fail(Problem.CONFLICT, "Only your newest owner key consents; this one was rotated away.")
+    return _to_json(answer)
 
 
 def _to_json(found: Asked) -> dict[str, Any]:

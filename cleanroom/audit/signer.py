@@ -7,6 +7,7 @@ apart from the catalog and its backups. A restored or altered catalog is therefo
 durable before a signature is handed out. Several processes may sign with one folder.
 """
 
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from partners.transparency.succession import Succession
 _KEY = "log.key"
 _STATE = "log.state"
 _LOCK = ".log.lock"
+_ORIGIN = re.compile(r"(.+/audit-v)([1-9][0-9]{0,8})")
 
 
 class SignerRefused(Exception):
@@ -123,13 +125,24 @@ def upgrade(folder: Path) -> None:
         sync_folder(folder)
 
 
+def next_origin(origin: str) -> str:
+    """The name of the log that comes after another one: ROOM/audit-v1, ROOM/audit-v2, …"""
+    found = _ORIGIN.fullmatch(origin)
+    assert found is not None, "`init` names the log so"
+    return f"{found[1]}{int(found[2]) + 1}"
+
+
 def succeed(folder: Path, origin: str) -> Signer:
     """Ends the log of this folder, and begins the log `origin` with the same public key and an empty state.
 
-    The room has kept the signed succession before. Cut off anywhere and called again, it ends the same.
+    The room has kept the signed succession before. Cut off anywhere and called again, it ends the same. Raises
+    `SignerRefused` for a log that does not come after this one: a log that ended is never signed again.
     """
     with locked(folder / _LOCK):
-        key = SigningKey(origin, SigningKey.parse((folder / _KEY).read_text().removesuffix("\n")).seed)
+        ended = SigningKey.parse((folder / _KEY).read_text().removesuffix("\n"))
+        if origin != next_origin(ended.name):
+            raise SignerRefused("the key signs only its own log, and then the one that comes next")
+        key = SigningKey(origin, ended.seed)
         state.begin(folder / _STATE, Checkpoint(origin, 0, EMPTY_ROOT))
         write_file(folder / _KEY, f"{key.secret_text()}\n".encode(), PRIVATE, durable=True)
         sync_folder(folder)

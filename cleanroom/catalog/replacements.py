@@ -1,6 +1,7 @@
 """New keys of partners that lost theirs: which wait, whose consent each needs, which are in place.
 
-Rules: a replacement waits as long as its key counts and is not an owner key yet. Who is asked is fixed when it begins.
+Rules: a replacement waits as long as its key counts and is not an owner key yet. Who is asked
+once stays asked.
 """
 
 import json
@@ -47,8 +48,13 @@ def begin(connection: sqlite3.Connection, replacement: Replacement, asked: list[
         "insert into replacements values (?, ?, ?, ?, null, null)",
         (replacement.id, replacement.partner, json.dumps(replacement.to_json()), stamp),
     )
+    ask(connection, replacement.id, asked)
+
+
+def ask(connection: sqlite3.Connection, key: str, partners: list[str]) -> None:
+    """Stores, within a transaction, whose consent new keys need."""
     connection.executemany(
-        "insert into replacement_consents values (?, ?, null, null)", [(replacement.id, name) for name in asked]
+        "insert into replacement_consents values (?, ?, null, null)", [(key, name) for name in partners]
     )
 
 

@@ -31,6 +31,7 @@ class Room:
         self.ledger = Ledger()
         self.released: dict[str, tuple[int, object]] = {}
         self.unknown: set[str] = set()
+        self.ending: set[str] = set()
         self._documents = documents
         self._history: list[Opened] = []
 
@@ -40,7 +41,7 @@ class Room:
         if body.event in _NO_CHANGE:
             return
         if body.event == EventKind.ROOM_RESTORE:
-            self._restore(dict(body.details), report)
+            self._restore(opened.seq, dict(body.details), report)
         elif body.collaboration is None:
             self._apply(body.event, body.actor, dict(body.details), report)
         elif not self._is_unknown(body):
@@ -63,17 +64,22 @@ class Room:
         elif event == EventKind.BUDGET_GRANT:
             self._grant(details, report)
 
-    def _restore(self, details: dict[str, Any], report: Report) -> None:
+    def _restore(self, seq: int, details: dict[str, Any], report: Report) -> None:
         """An older backup took the room's place: it knows what its first `had` entries did, and of the entries that
-        were taken over the charges, the grants, and which collaborations were closed."""
+        were taken over the charges, the grants, which collaborations were closed, and which versions have to end."""
         had, taken = int(details["had"]), int(details["taken"])
+        if had + taken != seq:
+            report("restore", f"{seq} entries, those of the backup and those taken over", had + taken)
         before = Room(self._documents)
         for opened in self._history:
             if opened.seq < had:
                 before.apply(opened, lambda *_: None)
         for opened in self._history:
             shared = before.collaborations.get(str(opened.body.collaboration))
-            if shared and opened.seq >= had and opened.body.event == EventKind.COLLABORATION_CLOSE:
+            if shared is None or opened.seq < had:
+                continue
+            self.ending |= _ended(shared, opened.body.event, dict(opened.body.details))
+            if opened.body.event == EventKind.COLLABORATION_CLOSE:
                 shared.state = "closed"
         self.collaborations, self.unknown = before.collaborations, before.unknown
         self.released = {key: each for key, each in self.released.items() if not had <= each[0] < had + taken}
@@ -119,6 +125,7 @@ class Room:
             case EventKind.AUDIENCE_RETIRE:
                 versions = shared.published.get(int(details["epoch"]), {})
                 found = versions.pop(AudienceRef.parse(details["audience"]), None)
+                self.ending.discard(str(details["version"]))
                 if found is None or found.id != details["version"]:
                     report("version", "one that is published", details["version"])
 
@@ -176,3 +183,18 @@ _DOCUMENTS: dict[str, str] = {
     EventKind.AGREEMENT_TIGHTEN: "terms",
 }
 """Events of a collaboration that cannot be followed without a document, and the detail that names it."""
+
+
+def _ended(shared: Shared, event: str, details: dict[str, Any]) -> set[str]:
+    """The versions of a collaboration that end by an event which a restored room does not know: see `recovery`."""
+    every = {held.id: ref for versions in shared.published.values() for ref, held in versions.items()}
+    match event:
+        case EventKind.COLLABORATION_CLOSE | EventKind.AGREEMENT_OPEN:
+            return set(every)
+        case EventKind.AGREEMENT_TIGHTEN | EventKind.COLLABORATION_LEAVE:
+            return {version for version, ref in every.items() if ref.owner == details["partner"]}
+        case EventKind.AUDIENCE_RETIRE:
+            return {str(details["version"])} & set(every)
+        case EventKind.AUDIENCE_PUBLISH:
+            return set(map(str, details["retired"])) & set(every)
+    return set()

@@ -75,6 +75,9 @@ class Judge:
             self._unjudged += 1
             self._book(str(body.collaboration), details)
             return
+        if self._room.ending:
+            self._report("restore", sorted(self._room.ending), "versions that had to end, and did not")
+            self._room.ending.clear()
         shared = self._room.collaborations[str(body.collaboration)]
         asker = self._room.keys.get(str(body.actor))
         if asker not in shared.parties:

@@ -1,5 +1,6 @@
 """A restored backup releases nothing until it is recovered; then no charge is forgotten, and partners are told."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from cleanroom import exporting, recovery, setup
 from cleanroom.audit import signer as signers
 from cleanroom.audit import state as states
 from cleanroom.audit import verify
-from cleanroom.audit.signer import Behind
+from cleanroom.audit.signer import Behind, SignerRefused
 from cleanroom.catalog import keys as partner_keys
 from cleanroom.catalog import reports
 from cleanroom.cli import cli
@@ -112,6 +113,39 @@ def test_documents_that_the_backup_lacks_are_not_in_an_export(published: Collabo
     stage.publish(lost.id, DRIVE, people(range(400)))
     stage.ask("tasty", lost.id, OVERLAP)
     replayed(stage, tmp_path)
+
+
+def test_a_restore_that_forgets_what_ended_is_found_out(published: Collaboration, tmp_path: Path) -> None:
+    """Terms were tightened since the backup: a room that answers on as before is no honest one."""
+    (tmp_path / "lost").mkdir()
+    lost = lose(published, tmp_path / "lost", lambda _: tighten(published, minimum_size=120))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recovery._Effects, "_end", lambda *_: None)
+        lost.recover(of_catalog(lost))
+    stage = lost.reopened()
+    assert stage.ask("fresh", lost.id, OVERLAP).released
+    with stage.room.catalog() as catalog:
+        exporting.write(stage.room, catalog, tmp_path / "after.tar")
+    verdict = verify.verify(tmp_path / "after.tar", stage.room.signer.verifier, replay=Judge)
+    assert [finding.what for finding in verdict.findings] == ["restore"]
+
+
+def test_a_backup_from_before_the_last_recovery_is_refused(published: Collaboration, tmp_path: Path) -> None:
+    """The key would sign a log that has ended a second time, and other than before."""
+    (tmp_path / "lost").mkdir()
+    lost = lose(published, tmp_path / "lost", decided)
+    shutil.copytree(lost.data, tmp_path / "backup")
+    made = lost.recover()
+    assert made is not None
+    assert not made.complete
+    last = lost.reopened().room.signer.last()
+    shutil.rmtree(lost.data)
+    shutil.copytree(tmp_path / "backup", lost.data)
+    with pytest.raises(RecoveryFailed, match="before the last recovery"):
+        lost.recover()
+    with pytest.raises(SignerRefused, match="comes next"):
+        signers.succeed(lost.stage.room.settings.keys, "room.example/audit-v1")
+    assert signers.Signer(lost.stage.room.settings.keys).last() == last
 
 
 def test_where_bodies_are_missing_a_new_log_begins(lost: Lost, tmp_path: Path) -> None:
