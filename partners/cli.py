@@ -33,9 +33,9 @@ def main(context: click.Context, home: Path) -> None:
     From nothing to a report:
       cleanroom-partner keygen
       cleanroom-partner join https://room.example CODE
-      cleanroom-partner agree drive-2026
       cleanroom-partner compare tasty
-      cleanroom-partner secret accept
+      cleanroom-partner propose agreement.toml    (the other: agree drive-2026)
+      cleanroom-partner secret make drive-2026    (the other: secret accept)
       cleanroom-partner prepare map.toml --out prepared
       cleanroom-partner upload prepared/drive.manifest.json
       cleanroom-partner ask request.toml
