@@ -20,7 +20,7 @@ install: .venv/installed ## Makes .venv with the room, the partner's commands an
 demo: install ## Three made-up brands meet in a room; CHECK=1 ends after the tables
 	$(BIN)/cleanroom demo $(if $(CHECK),--check)
 
-test: install ## Runs the checks and the tests (about eight minutes on two cores)
+test: install ## Runs the checks and the tests (about eleven minutes on two cores)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
