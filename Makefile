@@ -33,7 +33,7 @@ attack: install ## Fights every attack and prints the table (minutes)
 attack-long: install ## The same with 10,000 trials each, into docs/attacks.md (an hour or more)
 	$(BIN)/python -m tests.attacks --worlds 50 --write docs/attacks.md
 
-soak: install ## All that the sampling tests can draw, and the room killed 2,000 times (three hours)
+soak: install ## All that the sampling tests can draw, and the room killed 2,000 times (hours)
 	SOAK=20 $(BIN)/python -m pytest tests/policies/test_sensitivity.py tests/policies/test_disclose_threshold.py tests/room/test_noise_law.py \
 		tests/room/test_exports.py tests/room/test_schemathesis.py tests/room/test_life.py tests/room/test_kill_release.py
 

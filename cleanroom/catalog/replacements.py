@@ -1,6 +1,6 @@
 """New keys of partners that lost theirs: which wait, whose consent each needs, which are in place.
 
-Rules: a replacement waits as long as its key counts and is not an owner key yet. Who is asked
+Rules: a replacement waits as long as its key counts and is not an owner key yet. Who was asked
 once stays asked.
 """
 
