@@ -16,12 +16,13 @@ from functools import lru_cache
 
 from partners import tcf
 from partners.identifiers import DateOrder
+from partners.identifiers.person import TIME_OF_DAY
 from policies.purpose import Purpose
 
 YES = frozenset({"true", "t", "1", "yes", "y", "granted", "opt-in", "oui", "vrai", "ja", "wahr", "si", "sí", "sì"})
 NO = frozenset({"false", "f", "0", "no", "n", "denied", "opt-out", "non", "faux", "nein", "falsch"})
 
-_DATE = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})(?:[T ][0-9:.,Zz+ -]+)?")
+_DATE = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})" + TIME_OF_DAY)
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _DAY_FIRST = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th|er|\.)?[ -]([^\W\d_]{3,9})\.?,?[ -]([0-9]{4})")
 _MONTH_FIRST = re.compile(r"([^\W\d_]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})")
@@ -77,7 +78,7 @@ def read_date(text: str, order: DateOrder) -> date | None:
 
     `2026-03-01`, `20260301`, `1 March 2026`, `Mar 1, 2026` and `1er mars 2026` under every order; `01/03/2026` or
     `03/01/2026` by the file's. Separators are alike: `-`, `/` or `.`. Years have four digits. A time of day is dropped
-    with its zone; nothing is converted.
+    with its zone; nothing is converted. Anything else behind the date makes it none.
     """
     text = text.strip()
     match = _DATE.fullmatch(text)

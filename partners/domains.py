@@ -9,7 +9,7 @@ Rules:
 from dataclasses import replace
 
 from partners.mapping import MAX_VALUE_CHARACTERS, AttributeColumn, Map
-from partners.reading import BadFile, Progress, Source, files_of, read
+from partners.reading import BadFile, Progress, read_all
 from policies.agreement import MAX_VALUES, OTHER, UNKNOWN
 
 
@@ -18,13 +18,12 @@ def read_domains(mapping: Map, progress: Progress) -> Map:
     values: dict[str, set[str]] = {item.column: set() for item in mapping.attributes if item.values is None}
     if not values:
         return mapping
-    for path in files_of(mapping.file):
-        source = Source(path, mapping.encoding, mapping.delimiter)
-        for chunk in read(source, tuple(values), frozenset(), progress):
-            for column, found in values.items():
-                found.update(chunk.column(column))
-                found.difference_update(("", OTHER, UNKNOWN))  # blank is `unknown`; these two are in every code-list
-                _check(column, found, path.name)
+    wanted = tuple(values)
+    for file, chunk in read_all(mapping.file, mapping.encoding, mapping.delimiter, wanted, frozenset(), progress):
+        for column, found in values.items():
+            found.update(chunk.column(column))
+            found.difference_update(("", OTHER, UNKNOWN))  # blank is `unknown`; these two are in every code-list
+            _check(column, found, file)
     for column, found in values.items():
         if not found:
             raise BadFile(f"{mapping.file.name}: column {column} has no value at all; leave the attribute out")

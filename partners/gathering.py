@@ -26,7 +26,7 @@ from partners.counting import Counts
 from partners.duplicates import Left, repeats
 from partners.mapping import Map
 from partners.quality import Drop
-from partners.reading import Source, files_of, read
+from partners.reading import NoRows, Source, files_of, none_has_rows, read
 from partners.reading.blocks import Block, blocks, layout
 from partners.reading.chunk import Chunk
 from partners.records import HAS, LINE, TOKEN_KIND, Records, has_kind, record_kind
@@ -123,14 +123,21 @@ def _parts(mapping: Map, plan: Plan, partitions: int, progress: Progress) -> Ite
     """The rows of every file converted, in their order."""
     sources = _sources(mapping)
     whole = sum(_size(source.path) for source in sources)
-    line = read_bytes = 0
+    line = read_bytes = empty = 0
     for source in sources:
 
         def told(done: int, _: int, before: int = read_bytes) -> None:
             progress(before + done, whole)
 
-        line = yield from _parts_of(source, mapping, plan, partitions, line, told)
+        try:
+            line = yield from _parts_of(source, mapping, plan, partitions, line, told)
+        except NoRows:
+            if source.path == mapping.file:
+                raise
+            empty += 1
         read_bytes += _size(source.path)
+    if empty == len(sources):
+        raise none_has_rows(mapping.file)
 
 
 def _parts_of(

@@ -7,7 +7,6 @@ Rules:
 """
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from partners.identifiers import Invalid, Rules, columns_of
 from partners.identifiers.columns import Column, canonical_column
 from partners.reading import BadFile
 from partners.reading.chunk import positions
-from partners.reading.delimited import choose_delimiter, codec, first_record, records, without_nul
+from partners.reading.delimited import choose_delimiter, first_record, records, without_nul
+from partners.reading.encoding import decoded
 
 SHOWN_LINES = 3
 PERSON_COLUMNS = ("given_name", "family_name", "birth_date")
@@ -44,7 +44,7 @@ def read_list(
 ) -> Iterator[list[str]]:
     """The canonical texts of a list, at most `size` at a time. Raises `BadFile`, ValueError for an unknown key."""
     with_header = columns_of(match_key) > 1
-    text = io.TextIOWrapper(file, encoding=codec(encoding), newline="")
+    text = decoded(file, encoding, "the list")
     try:
         lines = without_nul(text, "the list")
         rows = _persons(lines) if with_header else ((number, (line.strip(),)) for number, line in enumerate(lines, 1))
@@ -69,10 +69,9 @@ def read_list(
 
 
 def _persons(lines: Iterator[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    first = first_record(lines, "the list")
-    reader = csv.reader(
-        chain(first, lines), delimiter=choose_delimiter(first, PERSON_COLUMNS), strict=True, skipinitialspace=True
-    )
+    first, named = first_record(lines, "the list")
+    delimiter = named or choose_delimiter(first, PERSON_COLUMNS)
+    reader = csv.reader(chain(first, lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     _, header = next(records(reader, None, "the list"))
     wanted = positions(PERSON_COLUMNS, header, "the list")
     for line, row in records(reader, len(header), "the list"):

@@ -7,7 +7,7 @@ Rules:
 * Messages name the field, never a value of the customer file.
 """
 
-import tomllib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any
 
 from partners.consent import ConsentRule
 from partners.identifiers import DateOrder, EmailProfile, Rules, columns_of
+from partners.terms_file import BadTermsFile, read_toml
 from policies.agreement import MATCH_KEY, MAX_BOUND, MAX_VALUES, Measure
 from policies.purpose import Purpose, mask
 from policies.question import NAME
@@ -24,6 +25,7 @@ DEFAULT_DECIMALS = 2
 MAX_DECIMALS = 6
 MAX_DIGITS = 20
 MAX_VALUE_CHARACTERS = 128
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PURPOSES = ", ".join(purpose.value for purpose in Purpose)
 
 
@@ -98,12 +100,11 @@ _FIELDS = {field.name for field in fields(Map)} | {"terms"}  # the caller reads 
 def load(path: Path) -> Map:
     """The map of a TOML file; its `file` is relative to the folder of the map. Raises `BadMap`."""
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = read_toml(path)
     except FileNotFoundError:
         raise BadMap(f"there is no file {path.name} here") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise BadMap(f"{path.name} is not TOML; compare it with the example in the documentation") from None
+    except BadTermsFile as problem:
+        raise BadMap(str(problem)) from None
     return parse(table, path.parent)
 
 
@@ -115,7 +116,7 @@ def parse(table: Mapping[str, Any], folder: Path) -> Map:
     read = Map(
         name=_name(_required(table, "name"), "name"),
         audience=_name(_required(table, "audience"), "audience"),
-        file=folder / _text(_required(table, "file"), "file"),
+        file=folder / _path(_required(table, "file"), "file"),
         region=_text(table["region"], "region") if "region" in table else None,
         date_order=_date_order(table.get("date_order", DateOrder.YMD.value)),
         encoding=_encoding(table.get("encoding", "utf-8")),
@@ -246,6 +247,16 @@ def _text(value: Any, field: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadMap(f"{field} is a text that is not blank")
     return value.strip()
+
+
+def _path(value: Any, field: str) -> str:
+    """A path whose backslashes TOML did not take for a tab or a line end."""
+    text = _text(value, field)
+    if _CONTROL.search(text):
+        raise BadMap(
+            f"{field} holds a tab or a line end; in a path write / or put it in single quotes: 'C:\\temp\\x.csv'"
+        )
+    return text
 
 
 def _name(value: Any, field: str) -> str:

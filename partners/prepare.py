@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from partners import audience, files, lost, manifest, protocol
 from partners.audience import ROW_GROUP_ROWS
-from partners.counting import summarise
+from partners.counting import Counts, summarise
 from partners.gathering import Gathered, ahead, gathered, row_groups
 from partners.identifiers import EmailProfile, Invalid, phone_metadata_version
 from partners.keys import Identity
@@ -30,7 +30,7 @@ from partners.mapping import Map
 from partners.quality import Drop, Flaw, Quality
 from partners.reading import BadFile
 from partners.records import unpack
-from partners.rows import KeyPlan, Plan
+from partners.rows import OTHERWISE, KeyPlan, Plan
 from policies import canonical
 from policies.agreement import Agreement, Audience
 from policies.question import AudienceRef
@@ -107,7 +107,7 @@ def prepare(
     plan = _plan(mapping, draft, secret, now)
     with gathered(mapping, plan, out_dir, partial(progress, READING)) as found:
         quality = summarise(found.counts, found.rows, draft, mapping.consent)
-        _refuse_wrong_columns(mapping, quality)
+        _refuse_wrong_columns(mapping, quality, found.counts)
         if not quality.rows_kept:
             reasons = ", ".join(f"{tally.count} {tally.code}" for tally in quality.dropped if tally.count)
             raise BadFile(f"{mapping.file.name}: none of its {quality.rows_read} rows can be used: {reasons}")
@@ -184,7 +184,7 @@ def _plan(mapping: Map, draft: Manifest, secret: bytes, now: datetime) -> Plan:
 _DECIMALS = {".": "point", ",": "comma"}
 
 
-def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
+def _refuse_wrong_columns(mapping: Map, quality: Quality, counts: Counts) -> None:
     """Raises `BadFile` where most of a column is what no partner means to upload."""
     columns = {item.key: ", ".join(item.columns) for item in mapping.keys}
     for key in quality.keys:
@@ -197,8 +197,8 @@ def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
         spoilt = sum(tally.count for tally in key.invalid if tally.code == Invalid.SPREADSHEET_NUMBER.value)
         if 2 * spoilt > key.filled:
             raise BadFile(
-                f"{mapping.file.name}: column {columns[key.key]} went through a spreadsheet, which made quantities "
-                "such as 1.23457E+12 of it: the digits are lost; export it again, as text"
+                f"{mapping.file.name}: column {columns[key.key]} went through a spreadsheet or a table of floating-"
+                "point numbers, which made quantities such as 1.23457E+12 or 123456.0 of it; export it again, as text"
             )
     measures = {measured.name: measured for measured in quality.measures}
     for item in mapping.measures:
@@ -206,9 +206,13 @@ def _refuse_wrong_columns(mapping: Map, quality: Quality) -> None:
         missing, strange = (measured.count(flaw) for flaw in (Flaw.MISSING, Flaw.NOT_A_NUMBER))
         if 2 * strange > quality.rows_read - missing:
             other = "," if mapping.decimal == "." else "."
+            if 2 * counts.count(OTHERWISE, item.measure.name) > strange:
+                hint = f'if it is a {_DECIMALS[other]}, write decimal = "{other}" in the map'
+            else:
+                hint = "take out what is no number, such as currency signs, units or text"
             raise BadFile(
                 f"{mapping.file.name}: most values of column {item.column} are no numbers with a decimal "
-                f'{_DECIMALS[mapping.decimal]}; if it is a {_DECIMALS[other]}, write decimal = "{other}" in the map'
+                f"{_DECIMALS[mapping.decimal]}; {hint}"
             )
     for column in quality.consent:
         missing, unreadable = (column.count(flaw) for flaw in (Flaw.MISSING, Flaw.UNREADABLE))

@@ -28,6 +28,7 @@ from partners.quality import Drop, Flaw
 from partners.reading import Chunk
 from policies.agreement import OTHER, UNKNOWN, Attribute, Measure
 
+OTHERWISE = "number with the other decimal"
 _NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?")
 _USUAL_WHOLE = r"\A-?[0-9]{1,9}\z"
 _USUAL_NUMBER = r"\A-?[0-9]{{1,9}}(?:\.[0-9]{{1,{}}})?\z"
@@ -192,8 +193,8 @@ def _units(
     chunk: Chunk, lines: NDArray[np.int64], measure: Measure, column: str, decimal: str, counts: Counts
 ) -> pa.Array:
     """The whole units of each row, rounded half to even and clipped; null where blank or not a number."""
-    texts = chunk.array(column)
-    if decimal == ",":
+    raw = texts = chunk.array(column)
+    if decimal == "," and column not in chunk.numbers:
         texts = _with_points(texts)
     values = np.zeros(len(lines), np.int64)
     missing, strange, clipped, usual = (np.zeros(len(lines), np.bool_) for _ in range(4))
@@ -218,7 +219,16 @@ def _units(
     counts.add_rows(lines[missing], "measure", measure.name, Flaw.MISSING.value)
     counts.add_rows(lines[strange], "measure", measure.name, Flaw.NOT_A_NUMBER.value)
     counts.add_rows(lines[clipped], "measure", measure.name, Flaw.CLIPPED.value)
+    if column not in chunk.numbers and strange.any():
+        counts.add_many(_otherwise(raw, strange, decimal), OTHERWISE, measure.name)
     return pa.array(values, mask=absent)
+
+
+def _otherwise(raw: "pa.StringArray | list[str]", strange: NDArray[np.bool_], decimal: str) -> int:
+    """How many of these texts are numbers after all, were the decimals written the other way."""
+    rows = np.flatnonzero(strange)
+    texts = [raw[row] for row in rows.tolist()] if isinstance(raw, list) else raw.take(pa.array(rows)).to_pylist()
+    return sum(to_units(_with_point(text) if decimal == "." else text, 0) is not None for text in texts)
 
 
 def _with_points(texts: "pa.StringArray | list[str]") -> "pa.StringArray | list[str]":

@@ -2,8 +2,9 @@
 
 Rules:
 * The same readings as `prepare` makes; nothing is hashed, nothing written.
-* A value is named only where it is short and holds at most four digits and no @; any other one by its form, digits as 9
-  and letters as a. So a column that is mapped by mistake puts nobody on the screen.
+* A value is named where it is a known word of consent or a code of the list; another one only where `MANY_ROWS` rows
+  have it, in a column of at most `FEW_VALUES` such values, and it is short with at most four digits and no @. What is
+  left is shown by its form, digits as 9 and letters as a. So a column mapped by mistake puts nobody on the screen.
 * At most `MOST_FORMS` different forms a column; what comes later is counted together.
 """
 
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 
 from partners.consent import read_consent, read_date, read_yes_no
 from partners.mapping import Map
-from partners.reading import Progress, Source, files_of, read
+from partners.reading import Progress, read_all
 from policies.agreement import OTHER, UNKNOWN
 from policies.purpose import Purpose
 
 MOST_FORMS = 1_000
+MANY_ROWS = 10
+FEW_VALUES = 50
 REST = "everything else"
 _LONGEST = 16
 _MANY_DIGITS = re.compile(r"(?:[0-9].*){5}")
@@ -41,35 +44,66 @@ def values(mapping: Map, progress: Progress) -> tuple[Value, ...]:
     Raises `BadFile`.
     """
     columns = list(_columns(mapping))
-    counted: dict[tuple[str, str], Counter[tuple[str, str]]] = {each[:2]: Counter() for each in columns}
-    names = tuple(dict.fromkeys(column for column, _, _ in columns))
+    names = tuple(dict.fromkeys(each.column for each in columns))
     if not names:
         return ()
-    for path in files_of(mapping.file):
-        for chunk in read(Source(path, mapping.encoding, mapping.delimiter), names, frozenset(), progress):
-            for column, setting, becomes in columns:
-                forms = counted[column, setting]
-                for text, rows in Counter(chunk.column(column)).items():
-                    form = (shown(text), becomes(text))
-                    if form not in forms and len(forms) >= MOST_FORMS:
-                        form = (REST, form[1])
-                    forms[form] += rows
+    for _, chunk in read_all(mapping.file, mapping.encoding, mapping.delimiter, names, frozenset(), progress):
+        for each in columns:
+            for text, rows in Counter(chunk.column(each.column)).items():
+                each.add(text, rows)
     return tuple(
-        Value(column, setting, form, outcome, rows)
-        for (column, setting), forms in counted.items()
-        for (form, outcome), rows in forms.most_common()
+        Value(each.column, each.setting, shown, outcome, rows)
+        for each in columns
+        for (shown, outcome), rows in each.finished().most_common()
     )
 
 
-def shown(text: str) -> str:
-    """A value, or its form where it may be somebody's."""
+def form(text: str) -> str:
+    """What a value looks like, without what it says."""
     if not text:
         return "(blank)"
-    if len(text) <= _LONGEST and "@" not in text and not _MANY_DIGITS.search(text) and text.isprintable():
-        return text
-    form = "".join("9" if c.isdecimal() else "a" if c.isalpha() else c if c.isprintable() else "?" for c in text)
-    form = re.sub(r"a{4,}", "a…", form)
-    return form if len(form) <= 2 * _LONGEST else f"{form[: 2 * _LONGEST]}…"
+    made = "".join("9" if c.isdecimal() else "a" if c.isalpha() else c if c.isprintable() else "?" for c in text)
+    made = re.sub(r"a{4,}", "a…", made)
+    return made if len(made) <= 2 * _LONGEST else f"{made[: 2 * _LONGEST]}…"
+
+
+class _Column:
+    """A column under one setting, and what was counted in it so far."""
+
+    def __init__(self, column: str, setting: str, becomes: "_Becomes") -> None:
+        self.column, self.setting, self._becomes = column, setting, becomes
+        self._forms: Counter[tuple[str, str]] = Counter()
+        self._others: Counter[str] | None = Counter()
+        """Values that are not known; None once they are too many to be anything but somebody's."""
+
+    def add(self, text: str, rows: int) -> None:
+        if self._becomes.knows(text):
+            self._count(text, text, rows)
+        elif self._others is None:
+            self._count(form(text), text, rows)
+        else:
+            self._others[text] += rows
+            if len(self._others) > FEW_VALUES:
+                others, self._others = self._others, None
+                for other, times in others.items():
+                    self._count(form(other), other, times)
+
+    def finished(self) -> Counter[tuple[str, str]]:
+        """The rows of each value or form with what it becomes."""
+        for text, rows in (self._others or {}).items():
+            self._count(text if rows >= MANY_ROWS and _harmless(text) else form(text), text, rows)
+        self._others = None
+        return self._forms
+
+    def _count(self, shown: str, text: str, rows: int) -> None:
+        found = (shown, self._becomes(text))
+        if found not in self._forms and len(self._forms) >= MOST_FORMS:
+            found = (REST, found[1])
+        self._forms[found] += rows
+
+
+def _harmless(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST and "@" not in text and not _MANY_DIGITS.search(text) and text.isprintable()
 
 
 class _Becomes:
@@ -86,6 +120,10 @@ class _Becomes:
         day = read_date(text, self._order)
         return day.strftime("a day of %Y") if day else "expired: blank or no date"
 
+    def knows(self, text: str) -> bool:
+        """Whether it is a word of consent, or a code of the list."""
+        return text in self._domain if self._domain is not None else read_yes_no(text) is not None
+
     def _consent(self, text: str) -> str:
         mask = read_consent(text, self._purposes)
         if mask is None:
@@ -95,12 +133,12 @@ class _Becomes:
         return ", ".join(each.value for each in Purpose if each.bit & mask) or "no"
 
 
-def _columns(mapping: Map) -> Iterator[tuple[str, str, _Becomes]]:
+def _columns(mapping: Map) -> Iterator[_Column]:
     for column, purposes in mapping.consent.columns:
         names = ", ".join(each.value for each in Purpose if each.bit & purposes)
-        yield column, f"consent to {names}", _Becomes(mapping, purposes)
+        yield _Column(column, f"consent to {names}", _Becomes(mapping, purposes))
     if mapping.consent.expires:
-        yield mapping.consent.expires, "consent expires", _Becomes(mapping)
+        yield _Column(mapping.consent.expires, "consent expires", _Becomes(mapping))
     for item in mapping.attributes:
         if item.values is not None:
-            yield item.column, f"attribute {item.name}", _Becomes(mapping, domain=frozenset(item.values))
+            yield _Column(item.column, f"attribute {item.name}", _Becomes(mapping, domain=frozenset(item.values)))

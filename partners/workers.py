@@ -30,6 +30,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from partners.counting import Counts
+from partners.failure import Failure
 from partners.reading.blocks import Block, Layout, read_block
 from partners.reading.chunk import Chunk
 from partners.records import HAS, pack, token_records
@@ -179,9 +180,12 @@ def _received(task: Task, process: "subprocess.Popen[bytes]") -> tuple[Task, Par
         raise _Died from None
 
 
-class _Died(RuntimeError):
+class _Died(Failure):
     def __init__(self) -> None:
-        super().__init__("a worker process ended before its work; is there too little memory?")
+        super().__init__(
+            "a worker process ended before its work; is there too little memory? close other programs, or "
+            "run this on a larger machine"
+        )
 
 
 def work() -> None:

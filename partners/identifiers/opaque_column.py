@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from partners.identifiers.opaque import SPREADSHEET
+from partners.identifiers.opaque import MARKS, SPREADSHEET
 from partners.identifiers.reason import Invalid
 from partners.identifiers.texts import Decided, Flat
 
@@ -23,7 +23,8 @@ def opaque_column(values: pa.StringArray) -> Decided:
     flat = Flat.of(values)
     filled = np.flatnonzero(flat.lengths > 0)
     ends = _NEVER_TRIMMED[flat.data[flat.starts[filled]]] & _NEVER_TRIMMED[flat.data[flat.starts[filled + 1] - 1]]
-    if b"E+" in flat.data.tobytes():  # seldom, and a search of bytes is quicker than a pattern
+    data = flat.data.tobytes()
+    if any(mark in data for mark in MARKS):  # seldom, and a search of bytes is quicker than a pattern
         ends &= ~pc.match_substring_regex(values, SPREADSHEET).to_numpy(zero_copy_only=False)[filled]
     valid = filled[ends]
     return Decided(

@@ -12,7 +12,7 @@ Rules, in this order:
   - year last with a separator, `1/2/1990`, `01-02-1990`, `01.02.1990`: read by the file's order, day or month first;
   - eight digits, `19900201`, `01021990`: read by the file's order.
   The two separators are alike: `-`, `/` or `.`. A time of day after `T` or a space is dropped with its zone, nothing
-  is converted.
+  is converted; what is no time of day (`99:99`) makes it no date.
   Years have four digits and lie from 1850 to 2200; there is no clock here to refuse a birth in the future.
   Anything else is `not_a_date`: the order of day and month is a setting, never a guess.
 * `placeholder` when both names are in the published list.
@@ -40,17 +40,20 @@ class DateOrder(Enum):
     MDY = "mdy"
 
 
-_TIME = r"(?:[T ][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-_YEAR_FIRST = re.compile(rf"(?P<y>[0-9]{{4}})(?P<s>[-/.])(?P<m>[0-9]{{1,2}})(?P=s)(?P<d>[0-9]{{1,2}}){_TIME}")
+_ZONE = r"(?: ?(?:[Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?))?"
+_CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?"
+TIME_OF_DAY = rf"(?:[T ]{_CLOCK}{_ZONE})?"  # behind a date: a time that there is, perhaps with its zone
+
+_YEAR_FIRST = re.compile(rf"(?P<y>[0-9]{{4}})(?P<s>[-/.])(?P<m>[0-9]{{1,2}})(?P=s)(?P<d>[0-9]{{1,2}}){TIME_OF_DAY}")
 _BY_ORDER = {
-    DateOrder.YMD: (re.compile(rf"(?P<y>[0-9]{{4}})(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}}){_TIME}"),),
+    DateOrder.YMD: (re.compile(rf"(?P<y>[0-9]{{4}})(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}}){TIME_OF_DAY}"),),
     DateOrder.DMY: (
-        re.compile(rf"(?P<d>[0-9]{{1,2}})(?P<s>[-/.])(?P<m>[0-9]{{1,2}})(?P=s)(?P<y>[0-9]{{4}}){_TIME}"),
-        re.compile(rf"(?P<d>[0-9]{{2}})(?P<m>[0-9]{{2}})(?P<y>[0-9]{{4}}){_TIME}"),
+        re.compile(rf"(?P<d>[0-9]{{1,2}})(?P<s>[-/.])(?P<m>[0-9]{{1,2}})(?P=s)(?P<y>[0-9]{{4}}){TIME_OF_DAY}"),
+        re.compile(rf"(?P<d>[0-9]{{2}})(?P<m>[0-9]{{2}})(?P<y>[0-9]{{4}}){TIME_OF_DAY}"),
     ),
     DateOrder.MDY: (
-        re.compile(rf"(?P<m>[0-9]{{1,2}})(?P<s>[-/.])(?P<d>[0-9]{{1,2}})(?P=s)(?P<y>[0-9]{{4}}){_TIME}"),
-        re.compile(rf"(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}})(?P<y>[0-9]{{4}}){_TIME}"),
+        re.compile(rf"(?P<m>[0-9]{{1,2}})(?P<s>[-/.])(?P<d>[0-9]{{1,2}})(?P=s)(?P<y>[0-9]{{4}}){TIME_OF_DAY}"),
+        re.compile(rf"(?P<m>[0-9]{{2}})(?P<d>[0-9]{{2}})(?P<y>[0-9]{{4}}){TIME_OF_DAY}"),
     ),
 }
 

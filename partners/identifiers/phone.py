@@ -2,8 +2,9 @@
 
 Rules, in this order:
 * Trim; blank is `empty`; 32, 40 or 64 hex digits are `looks_hashed`.
-* A number that a spreadsheet has turned into a quantity (`3.36123E+10`, `612345678.0`) has lost or gained digits and is
-  is a `spreadsheet_number`, whatever the digits that are left.
+* A number that a program has turned into a quantity (`3.36123E+10`, `612345678.0`, `612345678.00`) has lost or gained
+  digits and is a `spreadsheet_number`, whatever the digits that are left. Several zeros count behind six digits or more
+  that nothing divides: `01.99.00.12.00` is a number like any other.
 * libphonenumber parses the value with the file's default region; only what its `is_valid_number` accepts is a number.
   Without a region only the international form with `+` can be read.
 * `placeholder` by the pattern of the national number (see `lists`).
@@ -19,7 +20,7 @@ from partners.identifiers.lists import is_placeholder_number
 from partners.identifiers.reason import Invalid
 from partners.identifiers.text import looks_hashed, trim
 
-_QUANTITY = re.compile(r"[0-9][.,]?[Ee][+-]?[0-9]|[0-9][.,]0\Z")
+_QUANTITY = re.compile(r"[0-9][.,]?[Ee][+-]?[0-9]|[0-9][.,]0\Z|[0-9]{6}[.,]0+\Z")
 
 
 def phone(value: str, region: str | None) -> str | Invalid:

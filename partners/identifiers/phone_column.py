@@ -70,13 +70,14 @@ def phone_column(values: pa.StringArray, region: str | None) -> Decided:
     usual = (counts >= MIN_DIGITS) & (counts <= MAX_DIGITS) & (lengths <= MAX_CHARACTERS)
     plus = np.zeros(len(lengths), np.bool_)
     if len(flat.data):
-        first, second, last, before_last = (
+        first, second, last = (
             flat.data[np.clip(place, 0, len(flat.data) - 1)]
-            for place in (flat.starts[:-1], flat.starts[:-1] + 1, flat.starts[1:] - 1, flat.starts[1:] - 2)
+            for place in (flat.starts[:-1], flat.starts[:-1] + 1, flat.starts[1:] - 1)
         )
         plus = (first == ord("+")) | ((first == ord("(")) & (second == ord("+")))
         usual &= pluses == plus
-        usual &= (_WEIGHTS[last] == _DIGIT) & ~((last == ord("0")) & (before_last == ord(".")))  # 612345678.0
+        usual &= _WEIGHTS[last] == _DIGIT
+        usual[_round(flat, np.flatnonzero(usual & (last == _ZERO)))] = False  # 612345678.00, which may be a quantity
     rows = np.flatnonzero(usual)
     digits = _Digits(_spread(flat, is_digit, usual, counts), counts[rows])
     codes, decided = _read(digits, plus[rows], region)
@@ -87,6 +88,24 @@ def phone_column(values: pa.StringArray, region: str | None) -> Decided:
     still_open[rows[decided]] = False
     reasons = {Invalid.EMPTY: np.flatnonzero(blank), Invalid.NOT_A_NUMBER: rows[invalid]}
     return Decided(_e164(digits, codes, np.flatnonzero(valid)), rows[valid], reasons, np.flatnonzero(still_open))
+
+
+def _round(flat: Flat, rows: Counts) -> Counts:
+    """Which of these rows, all of which end with a zero, may end with a quantity's point and zeros. After six
+    digits or more, where it is not a single zero: `01.99.00.12.00` has a point three bytes before."""
+    starts, places = flat.starts[rows], flat.starts[rows + 1] - 1
+    found, one = [rows[:0]], True
+    while len(rows):
+        places = places - 1
+        before = np.where(places >= starts, flat.data[places], 0)
+        point = before == ord(".")
+        if not one:
+            point &= (places - 6 >= starts) & (_WEIGHTS[flat.data[places - 3]] == _DIGIT)
+        found.append(rows[point])
+        one = False
+        further = before == _ZERO
+        rows, starts, places = rows[further], starts[further], places[further]
+    return np.concatenate(found)
 
 
 def _spread(flat: Flat, is_digit: Mask, usual: Mask, counts: Counts) -> Bytes:

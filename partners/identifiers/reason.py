@@ -36,7 +36,7 @@ _SENTENCES = {
     Invalid.LOOKS_HASHED: "The value already looks hashed; give the plain identifier, it is hashed on this machine.",
     Invalid.NOT_AN_ADDRESS: "The value is not an e-mail address.",
     Invalid.NOT_A_NUMBER: "The value is not a valid phone number; a national number also needs the file's region.",
-    Invalid.SPREADSHEET_NUMBER: "A spreadsheet took the value for a quantity (1.23457E+12) and lost digits.",
+    Invalid.SPREADSHEET_NUMBER: "A program took the value for a quantity (1.23457E+12, 123456.0), which changed it.",
     Invalid.NOT_A_UUID: "The value is not an advertising id, which is written as a UUID.",
     Invalid.NOT_A_DATE: "The birth date is not a date of the years 1850 to 2200 in the file's stated order.",
     Invalid.NOT_TEXT: "The value holds broken text that cannot be written as UTF-8.",

@@ -5,7 +5,8 @@ Rules:
 * Strict: what cannot be read with certainty stops the run with a line number. Guessing would shift one person's values
   onto another.
 * A missing value and a blank one are the same: "".
-* A folder stands for all the files in it, in the order of their names; their lines are counted on.
+* A folder stands for all the files in it, in the order of their names; their lines are counted on. Some of them may be
+  without rows, as those that a cluster writes: not all.
 * `BadFile` names columns and line numbers, never a value.
 """
 
@@ -13,11 +14,22 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from partners.reading.chunk import CHUNK_ROWS, COMPRESSED, BadFile, Chunk, Progress, Source
+from partners.reading.chunk import CHUNK_ROWS, COMPRESSED, BadFile, Chunk, NoRows, Progress, Source
 from partners.reading.delimited import read_delimited
 from partners.reading.parquet import read_parquet
 
-__all__ = ["CHUNK_ROWS", "BadFile", "Chunk", "Progress", "Source", "files_of", "read"]
+__all__ = [
+    "CHUNK_ROWS",
+    "BadFile",
+    "Chunk",
+    "NoRows",
+    "Progress",
+    "Source",
+    "files_of",
+    "none_has_rows",
+    "read",
+    "read_all",
+]
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
 PARQUET = frozenset({".parquet", ".pq"})
@@ -45,10 +57,10 @@ def _suffix(path: Path) -> str:
 
 
 def read(source: Source, names: tuple[str, ...], identifiers: frozenset[str], progress: Progress) -> Iterator[Chunk]:
-    """The rows of a file in order, with the columns `names`. Raises `BadFile`, at any row.
+    """The rows of a file in order, with the columns `names`. Raises `BadFile`, at any row; `NoRows` where it has none.
 
-    `identifiers` are the columns whose text must be exact: there, a Parquet column of floating-point numbers is
-    refused. `progress` is called once for every chunk.
+    `identifiers` are the columns whose text must be exact: there, Parquet columns of floating-point numbers, of
+    fractions and of times with a zone are refused. `progress` is called once for every chunk.
     """
     suffix = _suffix(source.path)
     file = source.path.name
@@ -69,4 +81,31 @@ def read(source: Source, names: tuple[str, ...], identifiers: frozenset[str], pr
         reason = problem.strerror if isinstance(problem, OSError) else None
         raise BadFile(f"{file} cannot be read: {reason or 'the file is damaged'}") from None
     if not rows:
-        raise BadFile(f"{file} has no rows below its header")
+        raise NoRows(f"{file} has no rows below its header")
+
+
+def read_all(
+    path: Path,
+    encoding: str,
+    delimiter: str | None,
+    names: tuple[str, ...],
+    identifiers: frozenset[str],
+    progress: Progress,
+) -> Iterator[tuple[str, Chunk]]:
+    """The rows of all the files that a path stands for, with the name of each file. Raises `BadFile`, at any row."""
+    files = files_of(path)
+    empty = 0
+    for each in files:
+        try:
+            for chunk in read(Source(each, encoding, delimiter), names, identifiers, progress):
+                yield each.name, chunk
+        except NoRows:
+            if each == path:
+                raise
+            empty += 1
+    if empty == len(files):
+        raise none_has_rows(path)
+
+
+def none_has_rows(folder: Path) -> NoRows:
+    return NoRows(f"the folder {folder.name} has no rows in any of its files")

@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 
 from partners.reading.chunk import BadFile, Chunk, Source, positions
-from partners.reading.delimited import choose_delimiter, codec, first_record, records, without_nul
+from partners.reading.delimited import choose_delimiter, first_record, records, without_nul
+from partners.reading.encoding import codec
 from partners.reading.strip import stripped
 
 BLOCK_BYTES = 768 * 1024
@@ -62,7 +63,9 @@ def layout(source: Source, names: tuple[str, ...], before: int = 0) -> Layout | 
         return None
     try:
         with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
-            first = first_record(without_nul(text, ""), "")
+            first, named = first_record(without_nul(text, ""), "")
+        if named is not None:
+            return None
         delimiter = source.delimiter or choose_delimiter(first, names)
         reader = csv.reader(first, delimiter=delimiter, strict=True, skipinitialspace=True)
         header = [row for _, row in records(reader, None, "")]
@@ -72,7 +75,10 @@ def layout(source: Source, names: tuple[str, ...], before: int = 0) -> Layout | 
             return None
         places = tuple(positions(names, header[0], ""))
         with source.path.open("rb") as raw:
-            start = len("".join(first).encode()) + (len(_BOM) if raw.read(len(_BOM)) == _BOM else 0)
+            head = raw.read(2 * len(_BOM))
+        if head == 2 * _BOM:
+            return None
+        start = len("".join(first).encode()) + (len(_BOM) if head.startswith(_BOM) else 0)
     except (BadFile, OSError, UnicodeError):
         return None
     return Layout(source.path, delimiter, len(header[0]), names, places, start, before + len(first) + 1)

@@ -4,7 +4,7 @@ import gzip
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,10 @@ Progress = Callable[[int, int], None]
 
 class BadFile(ValueError):
     """A customer file that cannot be used; the message is one line and safe to print."""
+
+
+class NoRows(BadFile):
+    """A file without a row. One of several in a folder may be so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,14 @@ class Chunk:
     """Some rows of a customer file, by columns: `columns[i]` are the texts of column `names[i]`, one for each line.
 
     `lines`: in a CSV file the line on which a row begins, the header being line 1; in a Parquet file the row, from 1.
-    A column is a list or an Arrow array of strings without nulls.
+    A column is a list or an Arrow array of strings without nulls. `numbers`: the columns that the file itself holds as
+    numbers; their texts have a decimal point, whatever its map says.
     """
 
     lines: Sequence[int] | NDArray[np.int64]
     names: tuple[str, ...]
     columns: tuple[Any, ...]
+    numbers: frozenset[str] = frozenset()
 
     def column(self, name: str) -> list[str]:
         column = self.columns[self.names.index(name)]
@@ -79,16 +85,15 @@ class Chunk:
 
     def moved(self, by: int) -> "Chunk":
         """The same rows, `by` lines further on."""
-        return Chunk(np.asarray(self.lines, np.int64) + by, self.names, self.columns) if by else self
+        return replace(self, lines=np.asarray(self.lines, np.int64) + by) if by else self
 
     def after(self, line: int) -> "Chunk | None":
         """The rows behind a line; None where there is none."""
         first = int(np.searchsorted(self.lines, line, side="right"))
         if first == len(self.lines):
             return None
-        return (
-            Chunk(self.lines[first:], self.names, tuple(column[first:] for column in self.columns)) if first else self
-        )
+        columns = tuple(column[first:] for column in self.columns)
+        return replace(self, lines=self.lines[first:], columns=columns) if first else self
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts of a column, and which of them stands in each row."""
@@ -106,14 +111,17 @@ def positions(names: Sequence[str], header: Sequence[str], file: str) -> list[in
     trimmed = [" ".join(each.split()) for each in header]
     for name in names:
         if name not in trimmed:
-            raise BadFile(f"{file} has no column {name}; {_what_it_has(trimmed)}")
+            raise BadFile(f"{file} has no column {name}; {_what_it_has(trimmed, names)}")
         if trimmed.count(name) > 1:
             raise BadFile(f"{file} has several columns {name}; give each a header of its own")
     return [trimmed.index(name) for name in names]
 
 
-def _what_it_has(header: list[str]) -> str:
-    if any(map(_SEEMS_A_VALUE.search, header)):  # a file without headers: its first line is somebody's data
+def _what_it_has(header: list[str], names: Sequence[str]) -> str:
+    """The header, unless it may be the first row of a file without headers, and so somebody's data."""
+    if any(map(_SEEMS_A_VALUE.search, header)):
         return "its first line seems to hold values, not headers; put the names of the columns there"
-    hint = "" if len(header) > 1 else "; if these are several columns, state their `delimiter`"
-    return f"it has: {', '.join(header)}{hint}"
+    if not {each.casefold() for each in names} & {each.casefold() for each in header}:
+        hint = "" if len(header) > 1 else ", or state their `delimiter`"
+        return f"its first line has none of the names {', '.join(names)}; put the names of the columns there{hint}"
+    return f"it has: {', '.join(header)}"

@@ -2,27 +2,30 @@
 
 Rules:
 * UTF-8, with or without a byte order mark, unless the map states another encoding; bytes that do not fit it, and NULs,
-  stop the run.
-* The delimiter is the candidate that finds the most wanted columns in the header, then the most columns at all.
+  stop the run (see `encoding`).
+* The delimiter is the map's, or the one that Excel's own first line names, or the candidate that finds the most wanted
+  columns in the header, then the most columns at all.
 * Every row has as many fields as the header; quotes are closed; a value has at most 131,072 characters (the csv
   module's own limit, which also bounds what an unclosed quote can swallow). Lines that are blank are skipped.
 """
 
-import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, Progress, Source, positions
+from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, NoRows, Progress, Source, positions
+from partners.reading.encoding import decoded, undecodable, utf_16_of
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_HEADER_LINES = 100
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_NAMED_DELIMITER = re.compile(r'"?sep=([^\r\n"])"?[\r\n]*', re.IGNORECASE)
+MARK = "\ufeff"
 
 
 def read_delimited(source: Source, names: tuple[str, ...], progress: Progress) -> Iterator[Chunk]:
@@ -30,22 +33,19 @@ def read_delimited(source: Source, names: tuple[str, ...], progress: Progress) -
     try:
         yield from _chunks(source, names, progress)
     except UnicodeError:
-        raise BadFile(
-            f"{source.path.name}, line {_undecodable_line(source)}: bytes that are not {source.encoding}; "
-            'state the `encoding` of the file, such as "windows-1252" or "utf-16"'
-        ) from None
+        raise undecodable(source) from None
 
 
 def _chunks(source: Source, names: tuple[str, ...], progress: Progress) -> Iterator[Chunk]:
     file, total = source.path.name, source.path.stat().st_size
-    with source.opened() as (raw, read), io.TextIOWrapper(raw, encoding=codec(source.encoding), newline="") as text:
+    with source.opened() as (raw, read), decoded(raw, source.encoding, file) as text:
         lines = without_nul(text, file)
-        first = first_record(lines, file)
-        delimiter = source.delimiter or choose_delimiter(first, names)
+        first, named = first_record(lines, file)
+        delimiter = source.delimiter or named or choose_delimiter(first, names)
         reader = csv.reader(chain(first, lines), delimiter=delimiter, strict=True, skipinitialspace=True)
         header = next(records(reader, None, file), None)
         if header is None:
-            raise BadFile(f"{file} is empty")
+            raise NoRows(f"{file} is empty")
         wanted = positions(names, header[1], file)
         rows = records(reader, len(header[1]), file)
         while batch := list(islice(rows, CHUNK_ROWS)):
@@ -75,16 +75,24 @@ def records(reader: "Reader", width: int | None, file: str) -> Iterator[tuple[in
         line = reader.line_num + 1
 
 
-def first_record(lines: Iterator[str], file: str) -> list[str]:
-    """The lines up to the end of the header: blank ones, then one, or more where a quoted header spans lines."""
+def first_record(lines: Iterator[str], file: str) -> tuple[list[str], str | None]:
+    """The lines up to the end of the header: blank ones, then one, or more where a quoted header spans lines.
+
+    And the delimiter that Excel names on a line of its own before the header, `sep=;`. That line becomes a blank one.
+    """
     taken: list[str] = []
+    named = None
     for line in islice(lines, MAX_HEADER_LINES):
+        if not taken and (match := _NAMED_DELIMITER.fullmatch(line)):
+            named = match[1]
+            taken.append("\n")
+            continue
         taken.append(line)
         if line.strip() and sum(each.count('"') for each in taken) % 2 == 0:
-            return taken
+            return taken, named
     if any(line.strip() for line in taken):
         raise BadFile(f"{file}, line 1: a quoted header is not closed")
-    raise BadFile(f"{file} is empty")
+    raise NoRows(f"{file} is empty")
 
 
 def choose_delimiter(first: list[str], names: tuple[str, ...]) -> str:
@@ -100,25 +108,10 @@ def choose_delimiter(first: list[str], names: tuple[str, ...]) -> str:
 
 
 def without_nul(text: io.TextIOWrapper, file: str) -> Iterator[str]:
+    """The lines of a text, the first one without a byte order mark that the decoder left."""
     for number, line in enumerate(text, start=1):
-        if "\0" in line:
-            raise BadFile(f'{file}, line {number}: a NUL character; the `encoding` may be "utf-16", or this is no CSV')
-        yield line
-
-
-def codec(encoding: str) -> str:
-    """The encoding, with a byte order mark allowed where it is UTF-8."""
-    name = codecs.lookup(encoding).name
-    return "utf-8-sig" if name == "utf-8" else name
-
-
-def _undecodable_line(source: Source) -> int:
-    """The line that cannot be decoded. A second pass: the first one decodes ahead of the line that it is on."""
-    try:
-        with (
-            source.opened() as (raw, _),
-            io.TextIOWrapper(raw, encoding=codec(source.encoding), errors="replace", newline="") as text,
-        ):
-            return next((number for number, line in enumerate(text, start=1) if _REPLACEMENT in line), 1)
-    except UnicodeError:  # UTF-16 without its mark
-        return 1
+        nul = line.find("\0")
+        if nul >= 0:
+            hint = f'the `encoding` may be "{utf_16_of(nul)}", or ' if number == 1 else ""
+            raise BadFile(f"{file}, line {number}: a NUL character; {hint}this is no CSV")
+        yield line.removeprefix(MARK) if number == 1 else line

@@ -58,7 +58,9 @@ def spelled(draw: random.Random, region: str | None) -> str:
     if draw.random() < 0.5:
         text = "".join(character + draw.choice(SEPARATORS) for character in text)
     text = (
-        ("(" if draw.random() < 0.05 else "") + text + draw.choice([""] * 12 + ["x5", " ext 3", ".0", " ", "#", "/1"])
+        ("(" if draw.random() < 0.05 else "")
+        + text
+        + draw.choice([""] * 12 + ["x5", " ext 3", ".0", ".00", ".000", ",00", " ", "#", "/1"])
     )
     if draw.random() < 0.03:
         text = "".join(draw.choice("0123456789+ -().") for _ in range(draw.randint(0, 20)))
@@ -75,6 +77,13 @@ def test_phones_of_every_region(region: str | None) -> None:
 @settings(max_examples=150, deadline=None)
 def test_phones_that_are_made_up(region: str | None, values: list[str]) -> None:
     check("phone", values, rules(region=region))
+
+
+def test_phones_that_end_with_zeros() -> None:
+    values = ["199001234.0", "199001234.00", "199001234,00", "01.99.00.12.00", "0199001200", "000000", ".000000"]
+    values += ["0" * 15, "1.00000", "0000.00000", "12345.00000", "123456.0000", "01 99 00 12.00", "+33199001.200"]
+    for start in range(len(values)):
+        check("phone", values[start:] + values[:start], rules(region="FR"))
 
 
 def test_numbers_as_people_write_them_do_not_need_the_library() -> None:
@@ -150,6 +159,11 @@ def test_usual_addresses_do_not_need_the_slow_rule() -> None:
 @given(st.lists(st.text("a0 \u200b\u00a0é\n-", max_size=5), max_size=20))
 def test_opaque_ids(values: list[str]) -> None:
     check("id.card", values, rules())
+
+
+@given(st.lists(st.from_regex(r"\A[0-9]{0,3}[.,]?[0-9]{0,3}(?:[Ee]\+?[0-9]{2})?[0. ]?\Z"), max_size=20))
+def test_opaque_ids_that_look_like_numbers(values: list[str]) -> None:
+    check("id", values, rules())
 
 
 def test_slices_of_columns() -> None:

@@ -70,6 +70,9 @@ def test_canonical(raw: str, region: str | None, expected: str) -> None:
         ("3.361231E7", "DK", Invalid.SPREADSHEET_NUMBER),
         ("199001234.0", "FR", Invalid.SPREADSHEET_NUMBER),
         ("1590123456.0", "DE", Invalid.SPREADSHEET_NUMBER),
+        ("199001234.00", "FR", Invalid.SPREADSHEET_NUMBER),
+        ("199001234,000", "FR", Invalid.SPREADSHEET_NUMBER),
+        ("0301234567.00", "DE", Invalid.SPREADSHEET_NUMBER),
         ("12345", "FR", Invalid.NOT_A_NUMBER),
         ("+999123456789", "FR", Invalid.NOT_A_NUMBER),
         ("01 99 00 12 34 / 01 99 00 12 35", "FR", Invalid.NOT_A_NUMBER),
@@ -90,8 +93,20 @@ def test_refused(raw: str, region: str | None, reason: Invalid) -> None:
 
 def test_the_quantity_rule_is_needed() -> None:
     """Without it the library reads these as other people's numbers."""
-    for quantity, region in (("3.361231E7", "DK"), ("1590123456.0", "DE")):
+    for quantity, region in (("3.361231E7", "DK"), ("1590123456.0", "DE"), ("0301234567.00", "DE")):
         assert phonenumbers.is_valid_number(phonenumbers.parse(quantity, region))
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "expected"),
+    [
+        ("01.99.00.12.00", "FR", "+33199001200"),
+        ("06.12.34.00.00", "FR", "+33612340000"),
+        ("2212.0000", "DK", "+4522120000"),
+    ],
+)
+def test_zeros_behind_the_points_that_people_write(raw: str, region: str, expected: str) -> None:
+    assert phone(raw, region) == expected
 
 
 def test_patterns_of_placeholders() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -21,6 +22,7 @@ from partners.mapping import Map, parse
 from partners.reading import BadFile, Source, files_of, read
 from partners.rows import _with_point, to_units
 from partners.tcf import consented
+from tests.partners import world
 from tests.partners.world import run, written
 
 JANE, JOHN = ("jane@x.fr", "+33199001234", "gold", "10"), ("john@x.fr", "+33199001235", "silver", "20")
@@ -84,6 +86,51 @@ def test_a_folder_is_one_audience(tmp_path: Path) -> None:
     assert len(written(prepared)) == 3
 
 
+HEADER_LINE = ",".join(HEADER) + "\n"
+
+
+def parts(folder: Path, *, rows: bool) -> None:
+    folder.mkdir()
+    (folder / "0.csv").write_text("")
+    (folder / "1.csv").write_text(HEADER_LINE)
+    packed(folder / "2.csv.gz", b"")
+    pq.write_table(pa.table({name: pa.array([], pa.string()) for name in HEADER}), folder / "3.parquet")
+    (folder / "5.csv").write_text(HEADER_LINE + "\n")
+    if rows:
+        (folder / "4.csv").write_text(HEADER_LINE + "jane@x.fr,,gold,1\n")
+
+
+@pytest.mark.parametrize("workers_from", [1, 10**9])
+def test_some_files_of_a_folder_may_be_without_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers_from: int
+) -> None:
+    monkeypatch.setattr(gathering, "WORKERS_FROM_BYTES", workers_from)
+    parts(tmp_path / "exports", rows=True)
+    mapping = world.mapped(
+        tmp_path, file="exports", attributes={"tier": {"column": "tier", "values": ["gold", "silver"]}}
+    )
+    assert run(tmp_path, [], HEADER, table={"file": "exports"}).quality.rows_read == 1
+    assert [each.rows for each in looked.values(mapping, lambda done, total: None)] == [1]
+
+
+def test_all_files_of_a_folder_may_not(tmp_path: Path) -> None:
+    parts(tmp_path / "exports", rows=False)
+    mapping = world.mapped(
+        tmp_path, file="exports", attributes={"tier": {"column": "tier", "values": ["gold", "silver"]}}
+    )
+    with pytest.raises(BadFile, match="the folder exports has no rows in any of its files"):
+        run(tmp_path, [], HEADER, table={"file": "exports"})
+    with pytest.raises(BadFile, match="the folder exports has no rows in any of its files"):
+        looked.values(mapping, lambda done, total: None)
+
+
+def test_a_file_whose_only_line_is_a_row_is_not_passed_over(tmp_path: Path) -> None:
+    parts(tmp_path / "exports", rows=True)
+    (tmp_path / "exports" / "6.csv").write_text("john@x.fr,,gold,1\n")
+    with pytest.raises(BadFile, match=r"6\.csv has no column email"):
+        run(tmp_path, [], HEADER, table={"file": "exports"})
+
+
 def test_a_large_folder_is_read_by_workers_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
@@ -111,7 +158,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["phone", "id", "id.card"])
-@pytest.mark.parametrize("cell", ["2.98764E+12", "3,36123E+10", "5E+11"])
+@pytest.mark.parametrize("cell", ["2.98764E+12", "3,36123E+10", "5E+11", "2.98764e+12", "298764000000.0", "298764,00"])
 def test_what_a_spreadsheet_rounded_is_no_identifier(key: str, cell: str) -> None:
     rules = Rules(EmailProfile.UID2, "FR", DateOrder.YMD)
     assert canonical(key, (cell,), rules) is Invalid.SPREADSHEET_NUMBER
@@ -119,7 +166,9 @@ def test_what_a_spreadsheet_rounded_is_no_identifier(key: str, cell: str) -> Non
     assert found.invalid[Invalid.SPREADSHEET_NUMBER].tolist() == [0]
 
 
-@pytest.mark.parametrize("cell", ["12E5", "E+12", "2.98764E+1", "2.98764e+12", "card-1.5E+12", "2.98764E+123"])
+@pytest.mark.parametrize(
+    "cell", ["12E5", "E+12", "2.98764E+1", "card-1.5E+12", "2.98764E+123", "1.0.0", "1.01", "v1.0"]
+)
 def test_other_ids_stay(cell: str) -> None:
     rules = Rules(EmailProfile.UID2, None, DateOrder.YMD)
     assert canonical("id", (cell,), rules) == cell
@@ -142,6 +191,21 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert amounts.count(None) == 4
     with pytest.raises(BadFile, match=r'no numbers with a decimal point; .* write decimal = "," in the map'):
         run(tmp_path, people[:4], HEADER)
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("text", ["12 €", "12,00 €", "12.00 EUR", "n/a", "1.2.3,4,5"])
+def test_the_other_decimal_is_named_only_where_it_helps(tmp_path: Path, decimal: str, text: str) -> None:
+    people = [(f"p{n}@x.fr", "", "gold", text) for n in range(3)]
+    with pytest.raises(BadFile, match=r"are no numbers with a decimal .*; take out .* currency signs") as refusal:
+        run(tmp_path, people, HEADER, table={"decimal": decimal})
+    assert "in the map" not in str(refusal.value)
+
+
+def test_the_other_decimal_is_named_either_way(tmp_path: Path) -> None:
+    people = [(f"p{n}@x.fr", "", "gold", "12.50") for n in range(3)]
+    with pytest.raises(BadFile, match=r'decimal comma; if it is a point, write decimal = "\." in the map'):
+        run(tmp_path, [*people, (*JANE[:3], "n/a")], HEADER, table={"decimal": ","})
 
 
 @given(st.integers(-(10**9), 10**9), st.integers(0, 99), st.sampled_from(["", ".", " ", "\u202f"]))
@@ -214,14 +278,14 @@ def test_what_values_become(look: Callable[..., dict[tuple[str, str], int]]) -> 
     )
     assert found == {
         ("yes", "yes"): 2,
-        ("perhaps", "no: blank or unknown"): 1,
-        (looked.shown(tc_string(2, 9)), "insights"): 1,
+        ("a…", "no: blank or unknown"): 1,
+        (looked.form(tc_string(2, 9)), "insights"): 1,
         ("99/99/9999", "a day of 2026"): 1,
         ("9aa a… 9999", "a day of 2027"): 1,
         ("99/99/9999", "expired: blank or no date"): 1,
         ("(blank)", "expired: blank or no date"): 1,
         ("gold", "gold"): 2,
-        ("tin", "other"): 1,
+        ("aaa", "other"): 1,
         ("(blank)", "unknown"): 1,
     }
 
@@ -235,25 +299,42 @@ def test_a_column_mapped_by_mistake_puts_nobody_on_the_screen(look: Callable[...
     assert found[("+99999999999", "no: blank or unknown")] == 9
 
 
+def test_names_and_addresses_are_shown_by_their_form(look: Callable[..., dict[tuple[str, str], int]]) -> None:
+    """Few people have each, or the column has many of them; a word that many rows have is a word."""
+    lines = [f"a@x.fr,{text},," for text in ("Jean Dupont", "jean.dupont", "12 rue de Paris", "Oui")]
+    found = look(lines * 9 + ["a@x.fr,peut-être,,"] * 10, consent={"insights": "ok"})
+    assert found == {
+        ("a… a…", "no: blank or unknown"): 9,
+        ("a….a…", "no: blank or unknown"): 9,
+        ("99 aaa aa a…", "no: blank or unknown"): 9,
+        ("Oui", "yes"): 9,
+        ("peut-être", "no: blank or unknown"): 10,
+    }
+    families = [f"a@x.fr,Dupont{chr(97 + n // 8)}{chr(97 + n % 8)},," for n in range(looked.FEW_VALUES + 1)]
+    assert set(look(families * 20, consent={"insights": "ok"})) == {("a…", "no: blank or unknown")}
+
+
 def test_many_forms_are_counted_together(
     look: Callable[..., dict[tuple[str, str], int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looked, "MOST_FORMS", 2)
-    found = look([f"a@x.fr,v{n},," for n in range(5)], consent={"insights": "ok"})
+    found = look([f"a@x.fr,{'-' * n},," for n in range(1, 6)], consent={"insights": "ok"})
     assert found[(looked.REST, "no: blank or unknown")] == 3
 
 
 def test_the_command_needs_no_room_and_names_what_comes_next(tmp_path: Path) -> None:
-    (tmp_path / "f.csv").write_text("email,ok\na@x.fr,yes\nb@x.fr,perhaps\n")
+    (tmp_path / "f.csv").write_text("email,ok\na@x.fr,yes\n" + "b@x.fr,perhaps\n" * 10)
     path = tmp_path / "map.toml"
     names = 'name = "fresh"\naudience = "drive"\nfile = "f.csv"\n'
     path.write_text(names + 'keys = { email = "email" }\nconsent = { insights = "ok" }\n')
-    told = CliRunner().invoke(main, ["values", str(path)])
+    home = tmp_path / "home"
+    told = CliRunner().invoke(main, ["--home", str(home), "values", str(path)])
     assert told.exit_code == 0
     assert [line.split() for line in told.stdout.splitlines() if line.startswith((" yes", " perhaps"))] == [
+        ["perhaps", "no:", "blank", "or", "unknown", "10"],
         ["yes", "yes", "1"],
-        ["perhaps", "no:", "blank", "or", "unknown", "1"],
     ]
     assert "cleanroom-partner prepare" in told.stderr + told.stdout
-    as_json = CliRunner().invoke(main, ["values", str(path), "--json"])
-    assert [each["rows"] for each in json.loads(as_json.stdout)["values"]] == [1, 1]
+    as_json = CliRunner().invoke(main, ["--home", str(home), "values", str(path), "--json"])
+    assert [each["rows"] for each in json.loads(as_json.stdout)["values"]] == [10, 1]
+    assert not home.exists()

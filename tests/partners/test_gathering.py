@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from partners import gathering, prepare, spool, workers
+from partners.failure import Failure
 from partners.reading import BadFile, blocks
 from tests.partners.world import AGREEMENT, FRESH, NOW, SECRET, mapped, run, write_csv, written
 
@@ -76,6 +77,18 @@ def test_the_same_error_on_the_same_line(tmp_path: Path, large: None, line: str)
     with pytest.raises(BadFile, match="line 3002"):
         prepare.prepare(mapped(tmp_path), AGREEMENT, 1, SECRET, FRESH, tmp_path / "out", now=NOW)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_worker_that_ends_early_is_a_failure_with_its_cause(
+    tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system ends one that takes too much memory: at once, or with the first answer half written."""
+    half = "import os; os.read(0, 10); os.write(1, b'\\x80\\x05\\x95')"
+    for program in ("raise SystemExit(1)", half):
+        monkeypatch.setattr(workers, "_START", program)
+        with pytest.raises(Failure, match="a worker process ended before its work; is there too little memory"):
+            run(tmp_path, PEOPLE)
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:

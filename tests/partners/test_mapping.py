@@ -167,9 +167,31 @@ def test_a_map_without_consent_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_map(tmp_path: Path) -> None:
-    for data in (b"name = ", b"\xff"):
+    for data, words in (
+        (b"name = ", "is not TOML: .*at end of document"),
+        (b"name = 'x'\n[keys", "is not TOML: .*at end of document"),
+        (b"name = 'x'\nkeys = ?\n", "is not TOML: .*at line 2, .*; correct it there"),
+        (
+            b'name = "x"\nfile = "C:\\exports\\fresh.csv"\n',
+            r"is not TOML: .*at line 2, column \d+\); in a path write / or .*single quotes",
+        ),
+        (b"\xff", "is not a text file in UTF-8"),
+        ("name = 'x'".encode("utf-16"), "is not a text file in UTF-8"),
+    ):
         (tmp_path / "MAP.toml").write_bytes(data)
-        with pytest.raises(BadMap, match=r"MAP\.toml is not TOML"):
+        with pytest.raises(BadMap, match=rf"^MAP\.toml {words}"):
             mapping.load(tmp_path / "MAP.toml")
     with pytest.raises(BadMap, match="no file"):
         mapping.load(tmp_path / "nowhere.toml")
+
+
+def test_a_map_as_windows_editors_write_it(tmp_path: Path) -> None:
+    """A mark before the text, lines that end in two characters."""
+    text = 'name = "fresh"\r\naudience = "drive"\r\nfile = \'C:\\exports\\new.csv\'\r\n'
+    text += 'keys = { email = "mail" }\r\nconsent = { purposes = ["insights"] }\r\n'
+    (tmp_path / "MAP.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert mapping.load(tmp_path / "MAP.toml").file.name == r"C:\exports\new.csv"  # on Windows: new.csv
+    (tmp_path / "MAP.toml").write_text(text.replace("'C:\\exports\\", '"C:\\temp\\').replace("csv'", 'csv"'))
+    with pytest.raises(BadMap, match="file holds a tab or a line end; in a path write /") as refusal:
+        mapping.load(tmp_path / "MAP.toml")
+    assert str(refusal.value).isprintable()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partners.reading import BadFile, Source, chunk, delimited, parquet, read
+from partners.reading import BadFile, Source, blocks, chunk, delimited, parquet, read
 
 
 def rows(
@@ -82,6 +82,18 @@ def test_a_stated_encoding(file: Write, encoding: str) -> None:
     assert rows(file("é,b\nñ,x\n".encode(encoding)), "é", encoding=encoding) == [(2, ["ñ"])]
 
 
+@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", "SEP=;\n", '"sep=;"\n', "\ufeffsep=;\n"])
+def test_the_line_with_which_excel_names_the_delimiter(file: Write, first: str) -> None:
+    assert rows(file(first + "a,1;b\n1;x\n"), "a,1", "b") == [(3, ["1", "x"])]
+    assert blocks.layout(Source(file(first + "a,1;b\n1;x\n")), ("b",)) is None
+    assert rows(file("sep=\t\na\n1\n"), "a") == [(3, ["1"])]
+    assert rows(file("sep=;\na,b\n1,x\n"), "b", delimiter=",") == [(3, ["x"])]
+
+
+def test_a_column_may_be_called_as_that_line_begins(file: Write) -> None:
+    assert rows(file("sep=;b\n1;x\n"), "sep=", "b") == [(2, ["1", "x"])]
+
+
 def test_a_stated_delimiter(file: Write) -> None:
     assert rows(file("a,b;c\n1,2;3\n"), "a,b", delimiter=";") == [(2, ["1,2"])]
     assert rows(file("a:b\n1:2\n"), "b", delimiter=":") == [(2, ["2"])]
@@ -96,7 +108,11 @@ def test_a_stated_delimiter(file: Write) -> None:
         (b"a,b\n", "no rows below its header"),
         (b"a,b\n\n\n", "no rows below its header"),
         (b"a;c\n1;2\n", r"no column b; it has: a, c$"),
-        (b"a:b\n1:2\n", "no column a; it has: a:b; if these are several columns, state their `delimiter`"),
+        (
+            b"Dupont;Jean;oui\nDurand;Anne;non\n",
+            "no column a; its first line has none of the names a, b; put",
+        ),
+        (b"a:b\n1:2\n", "none of the names a, b; put the names of the columns there, or state their `delimiter`"),
         (b"a,b,b\n1,2,3\n", "several columns b"),
         (b"a,b, b\n1,2,3\n", "several columns b"),
         (b"a,b\n1,x\n1\n", "line 3: the row has 1 fields and the header 2"),
@@ -110,7 +126,7 @@ def test_a_stated_delimiter(file: Write) -> None:
         (b"a,b\n1,x\n2,\xe9\n", 'line 3: bytes that are not utf-8; state the `encoding`.*"windows-1252"'),
         (b"a,b\n" + b"1,x\n" * 5000 + b"2,\xe9\n" + b"1,x\n" * 5000, "line 5002: bytes that are not utf-8"),
         ("a,b\n1,x\n".encode("utf-16"), "line 1: bytes that are not utf-8"),
-        ("a,b\n1,x\n".encode("utf-16-le"), 'line 1: a NUL character; the `encoding` may be "utf-16"'),
+        ("a,b\n1,x\n".encode("utf-16-le"), 'line 1: a NUL character; the `encoding` may be "utf-16-le"'),
         (b"a,b\n1,x\n1,\0\n", "line 3: a NUL"),
     ],
 )
@@ -231,7 +247,7 @@ def test_a_damaged_parquet_file(file: Write, tmp_path: Path) -> None:
     for data in (b"", b"a,b\n1,2\n", whole[: len(whole) // 2], whole[:4] + b"\0" * 40 + whole[44:]):
         with pytest.raises(BadFile, match=r"bad\.parquet (is not a Parquet file|cannot be read)"):
             rows(file(data, "bad.parquet"), "a")
-    with pytest.raises(BadFile, match="has no column b; it has: a"):
+    with pytest.raises(BadFile, match="has no column b; its first line has none of the names b"):
         rows(tmp_path / "good.parquet", "b")
 
 

@@ -72,10 +72,10 @@ def rules(match_key: str, setting: str) -> Rules:
     ("match_key", "heading", "examples"),
     [
         ("email", "`email`", 9),
-        ("phone", "`phone`", 8),
+        ("phone", "`phone`", 9),
         ("maid", "`maid`", 4),
         ("person", "`person`", 6),
-        ("id", "`id` and `id.<name>`", 3),
+        ("id", "`id` and `id.<name>`", 4),
     ],
 )
 def test_the_tables_of_identifiers(match_key: str, heading: str, examples: int) -> None:

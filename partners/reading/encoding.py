@@ -1,0 +1,120 @@
+"""Which encoding a file is in: what its map states, held to what its bytes look like.
+
+Rules:
+* UTF-8 may begin with a byte order mark, UTF-16 begins with one; `utf-16-le` and `utf-16-be` have none.
+* Every byte is some character of a single-byte encoding. So bytes that are UTF-8 are refused under one: they would be
+  read as other characters, and give tokens that nobody else has.
+* A hint names an encoding that fits the bytes, never the one that has just failed.
+"""
+
+import codecs
+import io
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO, Any
+
+from partners.reading.chunk import BadFile, Source
+
+FEW, MANY = 1, 16
+HEAD = 4096
+BLOCK = 32 * 1024
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def codec(encoding: str) -> str:
+    """The encoding, with a byte order mark allowed where it is UTF-8."""
+    name = codecs.lookup(encoding).name
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def decoded(raw: IO[bytes], encoding: str, file: str) -> io.TextIOWrapper:
+    """Bytes as text with its line ends, which raises `BadFile` where UTF-8 goes under the name of another encoding."""
+    name = codec(encoding)
+    held = io.BufferedReader(_Held(raw, encoding, file), BLOCK) if _is_single_byte(name) else raw
+    return io.TextIOWrapper(held, name, newline="")
+
+
+def undecodable(source: Source) -> BadFile:
+    """What is wrong with a file that could not be decoded. A second pass: the first one decodes ahead of its line."""
+    with source.opened() as (raw, _):
+        head = raw.read(HEAD)
+    stated = codec(source.encoding)
+    line, mixed = 1, False
+    with (
+        suppress(UnicodeError),  # UTF-16 and UTF-32 want their mark before anything is read
+        source.opened() as (raw, _),
+        io.TextIOWrapper(raw, stated, errors="replace", newline="") as text,
+    ):
+        line, mixed = _first_broken(text)
+    if head.startswith(_UTF_16_MARKS) and stated != "utf-16":
+        hint = 'the file begins as UTF-16 does; state encoding = "utf-16"'
+    elif 4 * head.count(0) > len(head) and not head.startswith(_UTF_16_MARKS):
+        hint = f'the file may be UTF-16 without a mark; state encoding = "{utf_16_of(head.index(0))}"'
+    elif stated == "utf-8-sig" and mixed:
+        hint = "lines before it are UTF-8, so the file mixes encodings; export it again, all of it as UTF-8"
+    else:
+        others = [each for each in ("windows-1252", "utf-16", "utf-8") if codec(each) != stated]
+        hint = f'state the `encoding` of the file, such as "{others[0]}" or "{others[1]}"'
+    return BadFile(f"{source.path.name}, line {line}: bytes that are not {source.encoding}; {hint}")
+
+
+def utf_16_of(place: int) -> str:
+    """Which UTF-16 has the first zero byte at this place of a text that begins in ASCII."""
+    return "utf-16-le" if place % 2 else "utf-16-be"
+
+
+def _first_broken(lines: Iterable[str]) -> tuple[int, bool]:
+    """The first line with a broken character, and whether one before it has a whole one beyond ASCII."""
+    beyond = False
+    for number, line in enumerate(lines, start=1):
+        if _REPLACEMENT in line:
+            return number, beyond
+        beyond = beyond or not line.isascii()
+    return 1, False
+
+
+def _is_single_byte(name: str) -> bool:
+    try:
+        return all(len(two.decode(name, "replace")) == 2 for two in (b"\xc3\xa9", b"\x81\x40"))
+    except UnicodeError:  # an encoding of something else than text files; decoding will fail as well
+        return False
+
+
+class _Held(io.RawIOBase):
+    """Bytes on their way to a single-byte decoder, held to what UTF-8 would make of them, block by block.
+
+    One character of UTF-8 is enough as long as no bytes were something else; after that, it takes several in a block.
+    """
+
+    def __init__(self, raw: IO[bytes], encoding: str, file: str) -> None:
+        super().__init__()
+        self._raw, self._encoding, self._file = raw, encoding, file
+        self._rest, self._line, self._needed = b"", 1, FEW
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._raw.read(len(buffer))
+        if self._rest or not data.isascii():
+            self._hold(self._rest + data, not data)
+        self._line += data.count(b"\n")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _hold(self, data: bytes, last: bool) -> None:
+        try:
+            text, used = codecs.utf_8_decode(data, "strict", last)
+        except UnicodeDecodeError:
+            self._rest, self._needed = b"", MANY
+            return
+        self._rest = data[used:]
+        if used - len(text) < self._needed:
+            return
+        line = self._line + next(text.count("\n", 0, place) for place, each in enumerate(text) if not each.isascii())
+        if self._needed == FEW:
+            hint = 'state encoding = "utf-8", or export it again as UTF-8'
+        else:
+            hint = "the file mixes encodings; export it again, all of it as UTF-8"
+        raise BadFile(f"{self._file}, line {line}: not {self._encoding}, it looks like UTF-8; {hint}")

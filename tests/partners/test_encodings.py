@@ -1,0 +1,105 @@
+"""What a file is written in, against what its map states."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+
+from partners.identifiers import DateOrder, EmailProfile, Rules
+from partners.listing import Tally, read_list
+from partners.reading import BadFile, Source, blocks, read
+
+TEXT = "email,name\nzoé@x.fr,Zoé\nb@x.fr,Bo\n"
+SINGLE_BYTE = ["windows-1252", "latin-1", "cp1250", "cp850", "ascii"]
+
+
+def rows(path: Path, encoding: str = "utf-8") -> list[tuple[str, ...]]:
+    chunks = read(Source(path, encoding), ("email", "name"), frozenset(), lambda done, total: None)
+    return [row for chunk in chunks for row in zip(*map(chunk.column, ("email", "name")), strict=True)]
+
+
+def file(folder: Path, data: bytes, name: str = "f.csv") -> Path:
+    (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return folder / name
+
+
+@pytest.mark.parametrize("encoding", SINGLE_BYTE)
+@pytest.mark.parametrize("before", [0, 5_000, 50_000])
+@pytest.mark.parametrize("name", ["f.csv", "f.csv.gz"])
+def test_utf_8_is_not_read_as_another_encoding(tmp_path: Path, encoding: str, before: int, name: str) -> None:
+    path = file(tmp_path, ("email,name\n" + "a@x.fr,A\n" * before + "zoé@x.fr,Zoé\n").encode(), name)
+    said = rf"line {before + 2}: not {encoding}, it looks like UTF-8; state encoding = .utf-8., or"
+    with pytest.raises(BadFile, match=said):
+        rows(path, encoding)
+    assert rows(path)[-1] == ("zoé@x.fr", "Zoé")
+
+
+def test_a_character_may_lie_across_blocks(tmp_path: Path) -> None:
+    """Of two bytes, in files that put it at every place around the end of a block."""
+    for short in range(6):
+        lines = "email,name\n" + "a" * (32 * 1024 - 13 - short) + "é,x\n"
+        with pytest.raises(BadFile, match=r"line 2: .* looks like UTF-8"):
+            rows(file(tmp_path, lines.encode()), "windows-1252")
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "cp1251", "iso8859-7", "cp850", "shift_jis", "utf-16", "gbk"])
+def test_what_the_map_states_rightly_is_read(tmp_path: Path, encoding: str) -> None:
+    name = {"cp1251": "Жанна", "iso8859-7": "Ζωή", "shift_jis": "花子", "gbk": "小明"}.get(encoding, "Zoé «CAFÉ»")
+    lines = [f"p{row}@x.fr,{name}" for row in range(4_000)]
+    path = file(tmp_path, "\n".join(["email,name", *lines]).encode(encoding))
+    assert rows(path, encoding)[-1] == ("p3999@x.fr", name)
+
+
+def test_few_bytes_that_could_be_utf_8_are_not_enough_once_others_were_not(tmp_path: Path) -> None:
+    data = b"email,name\nzo\xe9@x.fr,Zo\xe9\n" + b"a@x.fr,A\n" * 10_000 + "b@x.fr,NESCAFÉ®\n".encode("cp1252")
+    assert rows(file(tmp_path, data), "windows-1252")[-1] == ("b@x.fr", "NESCAFÉ®")
+    with pytest.raises(BadFile, match="looks like UTF-8; the file mixes encodings; export it again"):
+        rows(file(tmp_path, data + TEXT.encode() * 2_000), "windows-1252")
+
+
+def test_a_file_that_mixes_encodings_is_not_said_to_be_windows_1252(tmp_path: Path) -> None:
+    path = file(tmp_path, TEXT.encode() + b"zo\xe9@x.fr,Zo\xe9\n")
+    with pytest.raises(BadFile, match="line 4: bytes that are not utf-8; lines before it are UTF-8, so") as refusal:
+        rows(path)
+    assert "windows-1252" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("é", "e"), "é" + TEXT.replace("é", "e")])
+def test_utf_16_without_its_mark(tmp_path: Path, encoding: str, text: str) -> None:
+    """Whatever is stated, the refusal names the encoding with which it is read."""
+    path = file(tmp_path, text.encode(encoding))
+    for stated in ("utf-8", "utf-16", "utf-32", "ascii"):
+        with pytest.raises(BadFile, match=f'"{encoding}"'):
+            rows(path, stated)
+    if not text.startswith("é"):
+        assert len(rows(path, encoding)) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_with_its_mark(tmp_path: Path, encoding: str) -> None:
+    path = file(tmp_path, ("\ufeff" + TEXT).encode(encoding))
+    for stated in ("utf-8", "ascii"):
+        with pytest.raises(BadFile, match='begins as UTF-16 does; state encoding = "utf-16"'):
+            rows(path, stated)
+    assert rows(path, "utf-16") == rows(path, encoding) == [("zoé@x.fr", "Zoé"), ("b@x.fr", "Bo")]
+
+
+def test_two_marks(tmp_path: Path) -> None:
+    path = file(tmp_path, ("\ufeff\ufeff" + TEXT).encode())
+    assert rows(path)[0] == ("zoé@x.fr", "Zoé")
+    assert blocks.layout(Source(path), ("email",)) is None
+
+
+def test_a_hint_never_names_the_encoding_that_failed(tmp_path: Path) -> None:
+    for stated in ("windows-1252", "utf-8"):
+        with pytest.raises(BadFile, match="bytes that are not") as refusal:
+            rows(file(tmp_path, b"email,name\nzo\x81 \xe9@x.fr,Zo\n"), stated)
+        assert stated not in str(refusal.value).partition(";")[2]
+
+
+def test_a_list_is_held_to_its_encoding_too() -> None:
+    rules = Rules(EmailProfile.PLAIN, None, DateOrder.YMD)
+    with pytest.raises(BadFile, match="the list, line 2: not windows-1252, it looks like UTF-8"):
+        list(read_list(io.BytesIO("a@x.fr\nzoé@x.fr\n".encode()), "email", rules, "windows-1252", 10, Tally()))
