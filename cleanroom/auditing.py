@@ -1,6 +1,7 @@
 """The operator's and the auditor's commands about the log: `cleanroom audit list | export | verify`."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -79,17 +80,21 @@ def _list(lines: "Iterator[Line]", as_json: bool) -> None:
             if body:
                 told |= {"event": body.event, "collaboration": body.collaboration, "by": by}
                 told["details"] = dict(body.details)
-            click.echo(json.dumps(told, ensure_ascii=False))
+            click.echo(_plain(json.dumps(told, ensure_ascii=False)))
         else:
             if not shown:
                 click.echo(f"{'entry':>7}  {'time (UTC)':19}  {'event':19}  {'by':16}  {'collaboration':22}  what")
             event, where = (body.event, body.collaboration or "–") if body else ("not opened to you", "")
             what = "  ".join(filter(None, (line.reason, _about(line))))
-            click.echo(
-                f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:19}  {by:16}  {where:22}  {what}".rstrip()
-            )
+            shown_as = f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:19}  {by:16}  {where:22}  {what}"
+            click.echo(_plain(shown_as.rstrip()))
         shown += 1
     click.echo(f"{shown} entries.", err=True)
+
+
+def _plain(text: str) -> str:
+    """Text of an archive that nobody vouches for, for a terminal: escaped, as in JSON, what is not printable."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def _about(line: "Line") -> str | None:
@@ -118,7 +123,7 @@ def audit_export(file: Path, only: tuple[str, ...], data: Path | None, keys: Pat
         if any(collaborations.get(catalog, each) is None for each in only):
             raise click.UsageError("--collab names no collaboration of this room; `cleanroom status` lists them")
         exporting.write(room, catalog, file, only or None)
-    click.echo(f"Verify it anywhere: cleanroom audit verify {file} --vkey '{room.vkey}'", err=True)
+    click.echo(f"Verify it anywhere: cleanroom audit verify {shlex.quote(str(file))} --vkey '{room.vkey}'", err=True)
 
 
 @audit.command("verify")
@@ -145,6 +150,8 @@ def audit_verify(
         known = tuple(dict.fromkeys(map(WitnessKey.parse, witnesses)))
     except NoteError as problem:
         raise click.UsageError(f"--vkey or --witness: {problem}") from None
+    if quorum is not None and not known:
+        raise click.UsageError("--quorum counts keys of witnesses; give each with --witness")
     wanted = len(known) if quorum is None else quorum
     verdict = verify.verify(file, key, older.read_bytes() if older else None, Judge, known, wanted)
     _show(verdict, as_json)
@@ -161,12 +168,13 @@ def _show(verdict: "Verdict", as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for each in verdict.checks:
-        table.add_row(SIGNS[each.outcome.value], each.name, each.detail)
+        table.add_row(SIGNS[each.outcome.value], each.name, _plain(each.detail))
     console = Console(highlight=False)
     console.print(table)
     for finding in verdict.findings[:SHOWN]:
-        console.print(f"entry {finding.seq}, {finding.what}:", markup=False)
-        console.print(f"  derived {finding.derived}\n  written {finding.written}", markup=False, soft_wrap=True)
+        console.print(f"entry {finding.seq}, {_plain(finding.what)}:", markup=False)
+        for which, text in (("derived", finding.derived), ("written", finding.written)):
+            console.print(f"  {which} {_plain(text)}", markup=False, soft_wrap=True)
     if len(verdict.findings) > SHOWN:
         console.print(f"and {len(verdict.findings) - SHOWN} more; --json has all.")
     console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")

@@ -43,6 +43,9 @@ def backup(room: Room, out: Path, progress: Progress) -> Backup:
     """Copies a room's data folder to the new folder `out`. Raises `BackupFailed`, and OSError of the disk."""
     if out.exists():
         raise BackupFailed(f"{out.name} exists already; name a new folder for each backup")
+    place = out.resolve()
+    if any(place.is_relative_to(folder.resolve()) for folder in (room.settings.data, room.settings.keys)):
+        raise BackupFailed("a backup inside the data or the keys folder goes where they go; name a folder elsewhere")
     for _ in range(ATTEMPTS):
         hidden = out.with_name(f".{out.name}.{secrets.token_hex(8)}")
         hidden.mkdir(mode=0o700)

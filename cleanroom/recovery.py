@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from cleanroom.audit.events import Event, EventKind
 from cleanroom.audit.publisher import CHECKPOINT
 from cleanroom.audit.remains import Leaf, is_catalog, leaves
 from cleanroom.audit.signer import Signer, SignerRefused
+from cleanroom.catalog import appointments, collaborations, keys, recovery, versions
 from cleanroom.catalog import catalog as catalogs
-from cleanroom.catalog import collaborations, keys, recovery, versions
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.versions import Version
 from cleanroom.room import Clock, Room, utc_now
@@ -124,6 +124,7 @@ def told(made: Recovered) -> Iterator[str]:
     else:
         yield f"Entries are missing. A new log begins; give its key to every partner and auditor: {made.vkey}"
         yield "What was spent is not known any more: nothing of any owner is left until it signs a grant."
+        yield "Make a backup as soon as it serves: with one from before this, the room could not be recovered again."
         yield "Tell the partners to run `cleanroom-partner status`: their clients follow the new log, or say why not."
     if made.retired:
         yield f"Ended, because something changed about them: {', '.join(made.retired)}. Their owners upload again."
@@ -143,6 +144,8 @@ def _recovered(
         effects.take(log.size(connection), Body.parse(leaf.body))
         log.take_over(connection, leaf.entry, leaf.body, leaf.nonce)
     size = log.size(connection)
+    if source is not None and size == had:
+        raise RecoveryFailed("--from has no entry that this backup lacks; give the newer catalog or export, or none")
     complete = known and size >= signed.size
     if complete and root(signed.size, log.node_reader(connection)) != signed.root:
         raise RecoveryFailed("the newer entries are not those that were signed; give another file, or none")
@@ -159,9 +162,11 @@ def _recovered(
     if not complete:
         vkey = VerifierKey(signer.next_origin(signed.origin), vkey.public)
         recovery.succeed(connection, vkey.name, room.signer.succession(signed, vkey.name, size))
-        spent = recovery.forfeit(connection)
-        details["allowances"] = {owner: {"spent": micro, "serial": serial} for owner, (micro, serial) in spent.items()}
     _record(room, connection, Event(EventKind.ROOM_RESTORE, details=details))
+    if not complete:
+        for owner, (micro, serial) in recovery.forfeit(connection).items():
+            forfeited = {"partner": owner, "spent": micro, "serial": serial}
+            _record(room, connection, Event(EventKind.BUDGET_FORFEIT, details=forfeited))
     effects.end()
     retired = tuple(str(version.ref) for version in effects.ending.values())
     return Recovered(
@@ -198,6 +203,13 @@ class _Effects:
                 recovery.carry_grant(self._connection, leaf, details["partner"], details["serial"], details["micro"])
             case ("key", _, "revoke"):
                 keys.end(self._connection, details["partner"], details["key"], self._room.now)
+            case ("key", _, "replace"):
+                for key in keys.every(self._catalog, details["partner"]):
+                    if key.id != details["key"]:
+                        keys.end(self._connection, details["partner"], key.id, self._room.now)
+            case ("auditor", _, "dismiss"):
+                stamp, collaboration = self._room.stamp(), str(body.collaboration)
+                appointments.end(self._connection, details["partner"], collaboration, stamp)
             case ("collaboration", _, "close"):
                 self._closing.add(str(body.collaboration))
                 self._end(body, lambda version: True)
@@ -209,7 +221,7 @@ class _Effects:
                 self._end(body, lambda version: version.id == details["version"])
             case ("audience", _, "publish"):
                 self._end(body, lambda version: version.id in details["retired"])
-        if body.event.partition(":")[0] not in ("decision", "budget", "room", "clock", "consent"):
+        if body.event not in _DONE and body.event.partition(":")[0] not in _WITHOUT_LOSS:
             self.lost[body.event] += 1
 
     def end(self) -> None:
@@ -225,6 +237,11 @@ class _Effects:
         for version in self._published:
             if version.collaboration == body.collaboration and ends(version):
                 self.ending[version.id] = version
+
+
+_DONE = {EventKind.KEY_REVOKE, EventKind.AUDITOR_DISMISS, EventKind.COLLABORATION_CLOSE}
+_WITHOUT_LOSS = {"decision", "budget", "room", "clock", "consent"}
+"""Events, and subjects of events, that nobody has to do again: what they did is here, or was done by nobody."""
 
 
 def _newer(connection: sqlite3.Connection, source: Path | None, key: VerifierKey) -> Iterator[Leaf]:
@@ -262,7 +279,8 @@ def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, bool]
         )
     placed = room.settings.log / CHECKPOINT
     if placed.is_file():
-        found.append(open_checkpoint(placed.read_bytes(), key))
+        with suppress(NoteError):  # a damaged one says nothing of what was signed
+            found.append(open_checkpoint(placed.read_bytes(), key))
     last = max(found, key=lambda each: each.size)
     if any(each.size == last.size and each.root != last.root for each in found):
         raise RecoveryFailed("two checkpoints of the same size differ: this key has signed two logs; tell the partners")

@@ -42,7 +42,7 @@ def begin(room: Room, catalog: Catalog, name: str, new: PublicKeys) -> list[str]
     replacements.begin(connection, Replacement(name, new, previous, room.stamp()), asked, room.stamp())
     room.record(connection, EventKind.KEY_WAIT, None, key, {"partner": name, "key": key})
     if not asked:
-        _make(room, connection, name, key, 0)
+        _make(room, connection, name, key)
     return asked
 
 
@@ -63,16 +63,15 @@ def consent(room: Room, catalog: Catalog, key: str, by: Partner, signature: byte
             replacements.consent(connection, key, by.name, signature, room.stamp())
             room.record(connection, EventKind.KEY_CONSENT, None, by.key, {"partner": name, "key": key})
             if found.missing == (by.name,) and not later:
-                _make(room, connection, name, key, len(found.consents))
+                _make(room, connection, name, key)
         answer = replacements.get(catalog, key, room.now)
     room.publish()
     assert answer is not None, "keys end in transactions of their own"
     return answer
 
 
-def _make(room: Room, connection: sqlite3.Connection, name: str, key: str, consents: int) -> None:
-    """Puts the keys in place. The log says how many consented, not with whom else a partner works."""
+def _make(room: Room, connection: sqlite3.Connection, name: str, key: str) -> None:
+    """Puts the keys in place. The log does not say how many consented, nor with whom else a partner works."""
     keys.take_over(connection, name, key, room.now)
-    details = {"partner": name, "key": key, "consents": consents}
-    leaf = room.record(connection, EventKind.KEY_REPLACE, None, key, details)
+    leaf = room.record(connection, EventKind.KEY_REPLACE, None, key, {"partner": name, "key": key})
     replacements.make(connection, key, room.stamp(), leaf)

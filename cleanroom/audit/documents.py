@@ -83,14 +83,14 @@ class Document:
         """The document as an agreement; DocumentError when it is none."""
         try:
             return agreement.from_json(json.loads(self.data))
-        except (ValueError, BadAgreement):
+        except (ValueError, RecursionError, BadAgreement):
             raise DocumentError("a document that an agreement's entry names is no agreement") from None
 
     def tightening(self) -> Tightening:
         """The document as tightened terms; DocumentError when it is none."""
         try:
             return Tightening.from_json(json.loads(self.data))
-        except (ValueError, BadNotice):
+        except (ValueError, RecursionError, BadNotice):
             raise DocumentError("a document that an entry of tightened terms names is none") from None
 
 

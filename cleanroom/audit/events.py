@@ -46,6 +46,7 @@ class EventKind(StrEnum):
     DECISION_REFUSE = "decision:refuse"
     DECISION_REPEAT = "decision:repeat"
     BUDGET_GRANT = "budget:grant"
+    BUDGET_FORFEIT = "budget:forfeit"
     CONSENT_COMMIT = "consent:commit"
     ERASURE_DONE = "erasure:done"
     AUDITOR_APPOINT = "auditor:appoint"

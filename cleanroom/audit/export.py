@@ -54,6 +54,7 @@ verify.py        an example of a verifier, a hundred lines of Python without any
     tar -xf EXPORT.tar verify.py
     python3 -I -S verify.py EXPORT.tar 'NAME+ID+KEY' [OLDER_CHECKPOINT]
 
+A checkpoint from before a restore that began a new log is of another log: the first command, with --older, compares it.
 It leaves out the signatures of documents and the replay of the policies, which the first command makes.
 """
 VERIFIER_TEXT = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cleanroom.audit import archive
 from cleanroom.audit.archive import ArchiveError
+from cleanroom.audit.documents import KEYS_BEGIN
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.export import BODIES
 from partners.transparency.entry import Body, Entry, EntryError
@@ -112,12 +113,15 @@ def _named(entries: Iterable[tuple[bytes, Body | None]]) -> Iterator[Line]:
     for entry, body in entries:
         parsed = Entry.parse(entry)
         name, key = _text(body, "partner"), _text(body, "key")
-        if body and body.actor and name and body.event == EventKind.PARTNER_JOIN:
-            names[body.actor] = name
-        if body and name and key and body.event in (EventKind.KEY_ADD, EventKind.KEY_ROTATE):
-            names[key] = name
+        if body and name and body.event in KEYS_BEGIN:
+            began = body.actor if body.event == EventKind.PARTNER_JOIN else key
+            names |= {began: name} if began else {}
         by = names.get(body.actor, body.actor) if body and body.actor else None
-        yield Line(parsed.seq, datetime.fromtimestamp(parsed.time_ms / 1000, UTC), body, by)
+        try:
+            time = datetime.fromtimestamp(parsed.time_ms / 1000, UTC)
+        except (ValueError, OverflowError, OSError) as problem:
+            raise EntryError("an entry's time is no date; run `cleanroom audit verify`") from problem
+        yield Line(parsed.seq, time, body, by)
 
 
 def _text(body: Body | None, name: str) -> str | None:

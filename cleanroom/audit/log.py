@@ -9,7 +9,7 @@ average), so that a root or a proof costs O(log n) look-ups.
 import sqlite3
 
 from cleanroom.audit.events import Event, EventKind
-from partners.transparency.entry import Entry, commitment
+from partners.transparency.entry import Body, Entry, commitment
 from partners.transparency.merkle import Node, leaf_hash, node_hash
 
 SCHEMA = """
@@ -112,6 +112,16 @@ def entries(connection: sqlite3.Connection, start: int, count: int) -> list[byte
     if list(map(leaf_hash, found)) != hashes(connection, 0, start, count):
         raise LogDamaged("entries of the audit log were changed in the catalog; restore it from a backup")
     return found
+
+
+def newest(connection: sqlite3.Connection, kind: EventKind) -> Body | None:
+    """The body of the newest event of a kind; None where there is none. It reads backwards until it finds one."""
+    # Canonical JSON has no white space, and escapes a quotation mark within a text: this is the body's own event.
+    written = f'"event":"{kind.value}"'.encode()
+    row = connection.execute(
+        "SELECT body FROM log_entries WHERE instr(body, ?) ORDER BY seq DESC LIMIT 1", (written,)
+    ).fetchone()
+    return Body.parse(row[0]) if row else None
 
 
 def _insert_node(connection: sqlite3.Connection, level: int, number: int, digest: bytes) -> None:

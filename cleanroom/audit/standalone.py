@@ -37,6 +37,7 @@ def point(data: bytes) -> tuple[int, int]:
 
 def opened(note: bytes, vkey: str) -> tuple[int, bytes]:  # size and root (c2sp.org/tlog-checkpoint)
     (name, key_id, key), (text, signed) = vkey.split("+", 2), note.decode().split("\n\n")
+    check(text.startswith(f"{name}\n"), "it is of another log than this key's; cleanroom audit verify --older compares")
     line, *others = [line for line in signed.split("\n") if line.startswith(f"— {name} ")]  # the rest are witnesses
     public, signature = base64.b64decode(key)[1:], base64.b64decode(line.split(" ")[2])
     once = not others and line == f"— {name} {base64.b64encode(signature).decode()}" and signature[:4].hex() == key_id
@@ -84,9 +85,7 @@ for data in (bodies, documents):
     check(b"".join(line + b"\n" for line in spelled) == data, "a line is not canonical JSON")
 for each in map(json.loads, bodies.splitlines()):
     nonce, commit = base64.b64decode(each["nonce"]), json.loads(entries[each["seq"]])["commit"]
-    check(
-        sha256(b"\x02" + nonce + each["body"].encode()).hexdigest() == commit, "a body is not what an entry commits to"
-    )
+    check(sha256(b"\x02" + nonce + each["body"].encode()).hexdigest() == commit, "a body is not that of its entry")
     check(base64.b64encode(nonce).decode() == each["nonce"], "a nonce is not canonical base64")
 for each in map(json.loads, documents.splitlines()):
     name = sha256(each["document"].encode()).hexdigest()

@@ -13,11 +13,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from cleanroom.audit import archive, documents, rebuild
+from cleanroom.audit import archive, documents, older, rebuild
 from cleanroom.audit.archive import ArchiveError, Member
 from cleanroom.audit.documents import Document, DocumentError, Named
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.export import BODIES, DOCUMENTS, README, README_TEXT, VERIFIER, VERIFIER_TEXT, member_names
+from cleanroom.audit.older import Ended, ended
 from cleanroom.audit.publisher import CHECKPOINT
 from cleanroom.audit.reading import (
     MAX_DOCUMENT_LINE,
@@ -72,17 +73,18 @@ class _Leaves:
 
 @dataclass(frozen=True, slots=True)
 class _Bodies:
-    """How many bodies were opened, whether these are all, and what they name."""
+    """How many bodies were opened, whether these are all, what they name, and the logs that they say ended."""
 
     count: int
     whole: bool
     named: Named
+    endings: tuple[Ended, ...]
 
 
 def verify(
     path: Path,
     key: VerifierKey,
-    older: bytes | None = None,
+    kept: bytes | None = None,
     replay: Replay | None = None,
     witnesses: Sequence[WitnessKey] = (),
     quorum: int = 0,
@@ -113,16 +115,16 @@ def verify(
         complete = run("members", _members, members, checkpoint)
         leaves = run("entries", _entries, file, members, checkpoint, complete)
         run("tiles", _tiles, file, members, checkpoint, leaves)
-        run("root", _root, checkpoint, leaves)
-        replaying = _replaying(file, members, leaves, replay) if replay and members and leaves else None
+        rooted = run("root", _root, checkpoint, leaves)
+        replaying = _replaying(file, members, leaves, replay) if replay and members and leaves and rooted else None
         bodies = run("bodies", partial(_bodies, replaying), file, members, leaves)
         signed = run("documents", _documents, file, members, bodies)
         run("rebuilt", _rebuilt, file, members, checkpoint, leaves, bodies, signed)
         if witnesses:
             note = content(file, members, CHECKPOINT, MAX_NOTE_BYTES) if members and checkpoint else None
             checks.append(check_witnesses(note, witnesses, quorum))
-        if older is not None:
-            run("older", _older, checkpoint, leaves, key, older)
+        if kept is not None:
+            run("older", partial(_older, key, kept), checkpoint, leaves, bodies)
         if replay is not None:
             if replaying and all(check.passed for check in checks):
                 told = replaying.told()
@@ -216,7 +218,7 @@ def _replaying(file: BinaryIO, members: dict[str, Member], leaves: _Leaves, repl
 def _bodies(
     replaying: Replaying | None, file: BinaryIO, members: dict[str, Member], leaves: _Leaves
 ) -> tuple[_Bodies, str]:
-    count, last, named = 0, -1, Named()
+    count, last, named, endings = 0, -1, Named(), list[Ended]()
     for line in lines(file, members[BODIES]):
         seq, body, nonce = body_line(line)
         if not last < seq < len(leaves.commits):
@@ -227,12 +229,14 @@ def _bodies(
         if (parsed.event == EventKind.ROOM_INIT) != (seq == 0):
             raise Wrong("room:init is not the first event, or not the only one")
         named.add(parsed)
+        if ending := ended(seq, parsed):
+            endings.append(ending)
         if replaying:
             replaying.take(Opened(seq, leaves.times[seq], parsed))
         count, last = count + 1, seq
     size = len(leaves.commits)
     detail = f"{count} of {size} bodies opened, each the one that its entry commits to"
-    return _Bodies(count, count == size, named), detail
+    return _Bodies(count, count == size, named, tuple(endings)), detail
 
 
 def _documents(file: BinaryIO, members: dict[str, Member], bodies: _Bodies) -> tuple[dict[str, Document], str]:
@@ -253,13 +257,8 @@ def _read_documents(file: BinaryIO, members: dict[str, Member]) -> dict[str, Doc
     return found
 
 
-def _older(checkpoint: Checkpoint, leaves: _Leaves, key: VerifierKey, older: bytes) -> tuple[bool, str]:
-    kept = open_checkpoint(older, key)
-    if kept.size > checkpoint.size:
-        raise Wrong("the log is shorter than the checkpoint that you kept")
-    if root(kept.size, leaves.node) != kept.root:
-        raise Wrong("the log does not begin with what the checkpoint that you kept commits to")
-    return True, f"the first {kept.size} entries are those of the checkpoint that you kept"
+def _older(key: VerifierKey, kept: bytes, checkpoint: Checkpoint, leaves: _Leaves, bodies: _Bodies) -> tuple[bool, str]:
+    return True, older.check(kept, key, checkpoint.size, leaves.node, bodies.endings)
 
 
 def _rebuilt(

@@ -1,7 +1,8 @@
 """The keys of partners: which count, what each may do, and the signed changes.
 
-Rules: a key counts until its end; a key that ended stays in the table, so that none comes back and every key id of the
-log has its key. A rotation leaves the old keys seven days. Changes are numbered, each number once.
+Rules: a key counts until its end. One that was revoked or replaced is over for good, even where a clock that ran ahead
+is put right. A key that ended stays in the table, so that none comes back and every key id of the log has its key.
+Changes are numbered, each number once.
 """
 
 import json
@@ -12,8 +13,6 @@ from cleanroom.catalog.catalog import Catalog
 from partners.key_change import Action, Role, SignedChange
 from partners.keys import key_id
 from policies import canonical
-
-OVERLAP_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,32 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a partner; `added` and `ends` in seconds since 1970, `ends` None: it has no end yet."""
+    """One key of a partner; `added` and `ends` in seconds since 1970, `ends` None: it has no end yet.
+
+    `over`: it was revoked or replaced.
+    """
 
     role: Role
     signing_key: bytes
     sealing_key: bytes | None
     added: int
     ends: int | None
+    over: bool
 
     @property
     def id(self) -> str:
         return key_id(self.signing_key)
 
     def counts(self, now: int) -> bool:
-        return self.ends is None or self.ends > now
+        return not self.over and (self.ends is None or self.ends > now)
 
 
 COLUMNS = "p.name, p.number, k.role, k.signing_key, k.sealing_key"
-_COUNTS = (
+COUNTS = "(k.over = 0 and (k.ends is null or k.ends > ?))"
+"""Whether a key `k` counts at a time."""
+_COUNT = (
     f"select {COLUMNS} from keys k join partners p on p.name = k.partner"  # noqa: S608 - constants
-    " where k.partner = ? and (k.ends is null or k.ends > ?)"
+    f" where k.partner = ? and {COUNTS}"
 )
 
 
@@ -71,7 +76,7 @@ def add(
     """Adds a key within a transaction. False where some partner has, or had, this key."""
     try:
         connection.execute(
-            "insert into keys values (?, ?, ?, ?, ?, ?, null)",
+            "insert into keys values (?, ?, ?, ?, ?, ?, null, 0)",
             (key_id(signing_key), partner, role.value, signing_key, sealing_key, now),
         )
     except sqlite3.IntegrityError:
@@ -81,43 +86,54 @@ def add(
 
 def current(catalog: Catalog, partner: str, now: int) -> Partner | None:
     """A partner with the owner key that came last, of those that count."""
-    owners = f"{_COUNTS} and k.role = 'owner' order by k.ends is null desc, k.rowid desc limit 1"
+    owners = f"{_COUNT} and k.role = 'owner' order by k.ends is null desc, k.rowid desc limit 1"
     row = catalog.one(owners, partner, now)
     return read(row) if row else None
 
 
 def by_id(catalog: Catalog, partner: str, identifier: str, now: int) -> Partner | None:
     """A partner with the key of this id, where that counts."""
-    row = catalog.one(f"{_COUNTS} and k.id = ?", partner, now, identifier)
+    row = catalog.one(f"{_COUNT} and k.id = ?", partner, now, identifier)
     return read(row) if row else None
 
 
 def owner_keys(catalog: Catalog, partner: str, now: int) -> tuple[bytes, ...]:
     """The signing keys that may decide for a partner now: during an overlap two."""
-    return tuple(bytes(row["signing_key"]) for row in catalog.all(f"{_COUNTS} and k.role = 'owner'", partner, now))
+    return tuple(bytes(row["signing_key"]) for row in catalog.all(f"{_COUNT} and k.role = 'owner'", partner, now))
 
 
 def every(catalog: Catalog, partner: str) -> list[Key]:
     """Every key that a partner has or had, oldest first."""
     rows = catalog.all(
-        "select role, signing_key, sealing_key, added, ends from keys where partner = ? order by rowid", partner
+        "select role, signing_key, sealing_key, added, ends, over from keys where partner = ? order by rowid", partner
     )
-    return [Key(Role(row["role"]), row["signing_key"], row["sealing_key"], row["added"], row["ends"]) for row in rows]
+    return [
+        Key(Role(row["role"]), row["signing_key"], row["sealing_key"], row["added"], row["ends"], bool(row["over"]))
+        for row in rows
+    ]
 
 
-def end(connection: sqlite3.Connection, partner: str, identifier: str, when: int) -> bool:
-    """Ends a key within a transaction, at `when` or sooner. False where the partner has no such key that counts."""
+def end(connection: sqlite3.Connection, partner: str, identifier: str, now: int) -> bool:
+    """Ends a key within a transaction, now and for good. False where the partner has none that was not ended so."""
     ended = connection.execute(
-        "update keys set ends = min(coalesce(ends, ?), ?) where partner = ? and id = ? and coalesce(ends, ? + 1) > ?",
-        (when, when, partner, identifier, when, when),
+        "update keys set ends = min(coalesce(ends, ?), ?), over = 1 where partner = ? and id = ? and over = 0",
+        (now, now, partner, identifier),
     )
     return ended.rowcount == 1
+
+
+def end_later(connection: sqlite3.Connection, partner: str, identifier: str, when: int) -> None:
+    """Lets a key count until `when` at most, within a transaction."""
+    connection.execute(
+        "update keys set ends = min(coalesce(ends, ?), ?) where partner = ? and id = ?",
+        (when, when, partner, identifier),
+    )
 
 
 def take_over(connection: sqlite3.Connection, partner: str, identifier: str, now: int) -> None:
     """Makes a waiting key the partner's owner key within a transaction; every other key of the partner ends."""
     connection.execute(
-        "update keys set ends = min(coalesce(ends, ?), ?) where partner = ? and id <> ?",
+        "update keys set ends = min(coalesce(ends, ?), ?), over = 1 where partner = ? and id <> ?",
         (now, now, partner, identifier),
     )
     connection.execute("update keys set role = 'owner' where partner = ? and id = ?", (partner, identifier))

@@ -84,7 +84,7 @@ def bearer(catalog: Catalog, token: str, now: int) -> Partner | None:
     row = catalog.one(
         f"select {keys.COLUMNS} from access_tokens t join keys k on k.id = t.key"  # noqa: S608 - constants
         " join partners p on p.name = k.partner"
-        " where t.token_hash = ? and t.expires > ? and (k.ends is null or k.ends > ?)",
+        f" where t.token_hash = ? and t.expires > ? and {keys.COUNTS}",
         _hash(token),
         now,
         now,

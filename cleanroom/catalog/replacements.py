@@ -1,7 +1,7 @@
 """New keys of partners that lost theirs: which wait, whose consent each needs, which are in place.
 
-Rules: a replacement waits as long as its key counts and is not an owner key yet. Who was asked
-once stays asked.
+Rules: a replacement waits as long as its key counts and is not an owner key yet. Who was asked once
+stays asked.
 """
 
 import json
@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from cleanroom.catalog.catalog import Catalog
+from cleanroom.catalog.keys import COUNTS
 from partners.key_change import Role
 from partners.replacement import Replacement
 
@@ -103,7 +104,7 @@ _ASKED = "exists (select 1 from replacement_consents a where a.key = r.key and a
 def _read(catalog: Catalog, now: int, which: str, *values: str) -> list[Asked]:
     rows = catalog.all(
         "select r.key, r.document, r.made from replacements r join keys k on k.id = r.key"  # noqa: S608 - constants
-        f" where {which} and (k.ends is null or k.ends > ?) order by r.rowid",
+        f" where {which} and {COUNTS} order by r.rowid",
         *values,
         now,
     )

@@ -156,6 +156,12 @@ def grant(
     )
 
 
+def grants(connection: sqlite3.Connection, partner: str) -> list[tuple[bytes, bytes]]:
+    """A partner's grants in their order: document and signature. One taken over from a log that ended has neither."""
+    rows = connection.execute("select document, signature from grants where partner = ? order by serial", (partner,))
+    return [(bytes(document), bytes(signed)) for document, signed in rows]
+
+
 def last_grant(connection: sqlite3.Connection, partner: str) -> int:
     """The highest serial number among a partner's grants; 0 before the first."""
     serial = connection.execute("select max(serial) from granted where partner = ?", (partner,)).fetchone()[0]

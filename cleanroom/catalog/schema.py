@@ -45,6 +45,13 @@ def auditors(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def over(db: Database) -> None:
+    """Keys that are over whatever the clock says, because they were revoked or replaced."""
+    db.execute("alter table keys add column over integer not null default 0")
+    db.execute("update keys set over = 1 where ends <= cast(strftime('%s', 'now') as integer)")
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one: `executescript` would commit the migration's transaction first."""
     statement = ""

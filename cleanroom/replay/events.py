@@ -1,13 +1,15 @@
 """How each event changes what the log says of the room, and what must hold for it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from cleanroom.audit.documents import KEYS_BEGIN, Document
+from cleanroom.audit.documents import Document
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Opened
+from cleanroom.replay.keys import Keys
 from cleanroom.replay.standing import Ledger, Shared, Version
 from partners.notices import Tightening
 from partners.transparency.entry import Body
@@ -18,22 +20,37 @@ Report = Callable[[str, object, object], None]
 """(what, derived, written): notes a finding about the entry at hand."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a room knew until the restore `seq`: its events, and the releases."""
+
+    seq: int
+    known: Sequence[Opened]
+    released: Mapping[str, tuple[int, object]]
+
+
 class Room:
     """The room as the log tells it. Events that change no decision are passed over.
 
     `released`: each release by its key, with its entry and the scales that it was drawn with. `unknown`: collaborations
-    in which something rests on a document that a restore lost.
+    in which something rests on a document that a restore lost. `ending`: versions that a restore must end. `unsigned`:
+    entries that opened an agreement, and whose signatures it lacks; `unjudged`: those of them that a restore undid, as
+    the room may have the document as it was before.
     """
 
     def __init__(self, documents: Mapping[str, Document]) -> None:
-        self.keys: dict[str, str] = {}
+        self.keys = Keys()
         self.collaborations: dict[str, Shared] = {}
         self.ledger = Ledger()
         self.released: dict[str, tuple[int, object]] = {}
         self.unknown: set[str] = set()
         self.ending: set[str] = set()
+        self.unsigned: dict[int, str] = {}
+        self.unjudged = 0
         self._documents = documents
         self._history: list[Opened] = []
+        self._known: list[Opened] = []
+        self._before: list[_Before] = []
 
     def apply(self, opened: Opened, report: Report) -> None:
         """Takes an event into account. Raises KeyError, TypeError or ValueError where its details are not its own."""
@@ -42,11 +59,14 @@ class Room:
             return
         if body.event == EventKind.ROOM_RESTORE:
             self._restore(opened.seq, dict(body.details), report)
-        elif body.collaboration is None:
-            self._apply(body.event, body.actor, dict(body.details), report)
+            return
+        if body.collaboration is None:
+            self.keys.apply(opened)
+            self._apply(body.event, dict(body.details), report)
         elif not self._is_unknown(body):
-            self._change(body.collaboration, body.event, dict(body.details), report)
+            self._change(opened.seq, body.collaboration, body.event, dict(body.details), report)
         self._history.append(opened)
+        self._known.append(opened)
 
     def _is_unknown(self, body: Body) -> bool:
         """Whether a collaboration is not known any more, for want of a document that bodies name."""
@@ -55,44 +75,54 @@ class Room:
             self.unknown.add(str(body.collaboration))
         return body.collaboration in self.unknown
 
-    def _apply(self, event: str, actor: str | None, details: dict[str, Any], report: Report) -> None:
+    def _apply(self, event: str, details: dict[str, Any], report: Report) -> None:
         if event in (EventKind.ROOM_INIT, EventKind.ROOM_START):
             self.ledger.base = int(details["allowance"])
-        elif event in KEYS_BEGIN:
-            key = actor if event == EventKind.PARTNER_JOIN else details["key"]
-            self.keys[str(key)] = str(details["partner"])
         elif event == EventKind.BUDGET_GRANT:
             self._grant(details, report)
+        elif event == EventKind.BUDGET_FORFEIT:
+            self._forfeit(details, report)
 
     def _restore(self, seq: int, details: dict[str, Any], report: Report) -> None:
         """An older backup took the room's place: it knows what its first `had` entries did, and of the entries that
-        were taken over the charges, the grants, which collaborations were closed, and which versions have to end."""
+        were taken over the charges, the grants, which keys and collaborations ended, and which versions have to end."""
         had, taken = int(details["had"]), int(details["taken"])
         if had + taken != seq:
             report("restore", f"{seq} entries, those of the backup and those taken over", had + taken)
+        then = next((each for each in self._before if had <= each.seq), _Before(seq, self._known, self.released))
+        known = [opened for opened in then.known if opened.seq < had]
         before = Room(self._documents)
+        before.ledger = replace(before.ledger, forfeits={})  # its ledger counts for nothing: what is charged is carried
+        for opened in known:
+            before.apply(opened, lambda *_: None)
         for opened in self._history:
-            if opened.seq < had:
-                before.apply(opened, lambda *_: None)
-        for opened in self._history:
-            shared = before.collaborations.get(str(opened.body.collaboration))
-            if shared is None or opened.seq < had:
-                continue
-            self.ending |= _ended(shared, opened.body.event, dict(opened.body.details))
-            if opened.body.event == EventKind.COLLABORATION_CLOSE:
-                shared.state = "closed"
-        self.collaborations, self.unknown = before.collaborations, before.unknown
-        self.released = {key: each for key, each in self.released.items() if not had <= each[0] < had + taken}
+            if opened.seq >= had:
+                known += before.carry(opened)
+        self._before.append(_Before(seq, self._known, self.released))
+        self._known, self.ending = known, self.ending | before.ending
+        self.keys, self.collaborations, self.unknown = before.keys, before.collaborations, before.unknown
+        self.released = {key: each for key, each in then.released.items() if each[0] < had}
+        lost = {each for each in self.unsigned if each >= had}
+        self.unjudged += len(lost)
+        self.unsigned = {each: why for each, why in self.unsigned.items() if each not in lost}
         if not details["complete"]:
-            forfeits = {
-                owner: (int(each["spent"]), int(each["serial"])) for owner, each in details["allowances"].items()
-            }
-            derived = {owner: (self.ledger.ever(owner), self.ledger.last_grant(owner)) for owner in forfeits}
-            if derived != forfeits:
-                report("allowances", derived, forfeits)
-            self.ledger.forfeits = forfeits
+            self.ledger.forfeits = {}
 
-    def _change(self, collaboration: str, event: str, details: dict[str, Any], report: Report) -> None:
+    def carry(self, opened: Opened) -> list[Opened]:
+        """Takes over what an entry ended that is not the room's own any more; what stays known of it."""
+        body = opened.body
+        if body.event in (EventKind.KEY_REVOKE, EventKind.KEY_REPLACE):
+            return [replace(opened, body=each) for each in self.keys.end(opened)]
+        shared = self.collaborations.get(str(body.collaboration))
+        if shared is None:
+            return []
+        self.ending |= _ended(shared, body.event, dict(body.details))
+        if body.event != EventKind.COLLABORATION_CLOSE:
+            return []
+        shared.state = "closed"
+        return [opened]
+
+    def _change(self, seq: int, collaboration: str, event: str, details: dict[str, Any], report: Report) -> None:
         if event == EventKind.AGREEMENT_PROPOSE:
             document = self._documents[str(details["agreement"])]
             parties = frozenset(party.name for party in document.agreement().parties)
@@ -104,7 +134,7 @@ class Room:
             case EventKind.AGREEMENT_AMEND:
                 shared.pending = str(details["agreement"])
             case EventKind.AGREEMENT_OPEN:
-                self._open(shared, self._documents[str(details["agreement"])], report)
+                self._open(seq, shared, self._documents[str(details["agreement"])], report)
             case EventKind.AGREEMENT_TIGHTEN:
                 self._tighten(shared, details, report)
             case EventKind.SECRET_ROTATE:
@@ -129,11 +159,11 @@ class Room:
                 if found is None or found.id != details["version"]:
                     report("version", "one that is published", details["version"])
 
-    def _open(self, shared: Shared, document: Document, report: Report) -> None:
+    def _open(self, seq: int, shared: Shared, document: Document, report: Report) -> None:
         agreement = document.agreement()
         signed = {each.partner for each in document.signatures}
         if missing := [party.name for party in agreement.parties if party.name not in signed]:
-            report("signatures", "of every partner", f"missing: {', '.join(missing)}")
+            self.unsigned[seq] = f"missing: {', '.join(missing)}"
         if shared.state == "proposed":
             if document.sha256 != shared.document.sha256:
                 report("agreement", shared.document.sha256, document.sha256)
@@ -165,6 +195,14 @@ class Room:
             report("serial", self.ledger.last_grant(owner) + 1, serial)
         grants = self.ledger.grants.setdefault(owner, {})
         grants[serial] = grants.get(serial, 0) + micro
+
+    def _forfeit(self, details: dict[str, Any], report: Report) -> None:
+        owner, forfeit = str(details["partner"]), (int(details["spent"]), int(details["serial"]))
+        if self.ledger.forfeits is None:
+            raise ValueError("only a restore that lost entries ends allowances")
+        if forfeit != (derived := (self.ledger.ever(owner), self.ledger.last_grant(owner))):
+            report("forfeit", derived, forfeit)
+        self.ledger.forfeits[owner] = forfeit
 
 
 _NO_CHANGE = {

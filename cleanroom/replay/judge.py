@@ -25,7 +25,7 @@ from policies.question import AudienceRef
 LONGEST_TEXT = 300
 MIDNIGHT = timedelta(minutes=1)
 """A decision that was begun before midnight may be written down a moment after it."""
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, DocumentError, BadAgreement)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError, DocumentError, BadAgreement)
 _ALWAYS = {"report", "request", "software"}
 
 
@@ -52,7 +52,12 @@ class Judge:
 
     def told(self) -> Replayed:
         """What was found until now."""
-        return Replayed(self._decisions, self._unjudged, tuple(self._findings))
+        unsigned = [
+            Finding(seq, "signatures", _text("of every partner"), _text(missing))
+            for seq, missing in self._room.unsigned.items()
+        ]
+        findings = sorted((*self._findings, *unsigned), key=lambda each: each.seq)
+        return Replayed(self._decisions, self._unjudged + self._room.unjudged, tuple(findings))
 
     def take(self, opened: Opened) -> None:
         """The next body, in the order of the log."""
@@ -79,16 +84,17 @@ class Judge:
             self._report("restore", sorted(self._room.ending), "versions that had to end, and did not")
             self._room.ending.clear()
         shared = self._room.collaborations[str(body.collaboration)]
-        asker = self._room.keys.get(str(body.actor))
+        asker = self._room.keys.owner(str(body.actor))
         if asker not in shared.parties:
             self._report("asker", "a partner of the collaboration", body.actor)
             return
+        if lack := self._room.keys.lacks(str(body.actor), opened.time_ms):
+            self._report("key", "one that counts and may ask", lack)
         day = self._day(opened.time_ms, details)
         ruled = shared.ruling(details["request"], asker, day)
         derived = self._derived(shared, ruled, day)
         if derived.event != body.event or any(derived.said.get(n) != details.get(n) for n in ("reason", "about")):
-            affordable_here = derived.event != EventKind.DECISION_REFUSE
-            if not self._whole and affordable_here and details.get("reason") == Reason.BUDGET.value:
+            if self._rests_on_lifetime(derived, details):
                 self._unjudged += 1
             else:
                 self._report("decision", _named(derived.event, derived.said), _named(body.event, details))
@@ -124,6 +130,14 @@ class Judge:
             for name, price, is_new in zip(names, ruled.prices, new, strict=True)
         ]
         return _Derived(EventKind.DECISION_RELEASE if any(new) else EventKind.DECISION_REPEAT, said)
+
+    def _rests_on_lifetime(self, derived: _Derived, details: dict[str, Any]) -> bool:
+        """Whether a refusal is for an owner's lifetime account, which is not known, and is looked at before others."""
+        if self._whole or details.get("reason") != Reason.BUDGET.value:
+            return False
+        if derived.event != EventKind.DECISION_REFUSE:
+            return True
+        return derived.said["reason"] == Reason.BUDGET.value and bool(str(details["about"]) < derived.said["about"])
 
     def _day(self, time_ms: int, details: dict[str, Any]) -> date:
         """The UTC day of an entry, or the one that had just ended when it says so."""

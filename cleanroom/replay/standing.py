@@ -136,7 +136,7 @@ class Ledger:
     """What owners have spent and may spend, in micro-ε. `base`: of every owner, before its grants.
 
     `grants`: of each owner, by serial. `forfeits`: after a restore that lost entries, what each owner had spent by
-    then, which is all of its allowance, and its last grant before.
+    then, which is all of its allowance, and its last grant before. Who is not named had no allowance.
     """
 
     base: int = 0

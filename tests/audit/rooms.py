@@ -59,7 +59,7 @@ class Room:
     def grow(self, size: int) -> None:
         """Append events, in one transaction, until the log has `size` entries."""
         with self.connection() as connection, connection:
-            connection.execute("BEGIN")
+            connection.execute("BEGIN IMMEDIATE")
             for seq in range(log.size(connection), size):
                 log.append(connection, event(seq), START_MS + seq, nonce(seq))
 

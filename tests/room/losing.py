@@ -10,6 +10,7 @@ from cleanroom.audit.export import export
 from cleanroom.catalog import documents, reports
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.recovery import Recovered
+from partners.known_log import LogRefused
 from partners.steps import reporting
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
@@ -91,3 +92,13 @@ def of_export(lost: Lost) -> Path:
     with Catalog(of_catalog(lost)) as catalog:
         export(catalog.connection, lost.newer / "log", out, lambda _: True, documents.every(catalog))
     return out
+
+
+def follow(lost: Lost) -> None:
+    """Every partner follows the new log: fresh saw the end of the old one, tasty is told so by a person."""
+    for name in ("fresh", "tasty"):
+        room = lost.stage.players[name].room
+        try:
+            room.log.refresh()
+        except LogRefused as problem:
+            room.log.refresh(bytes.fromhex(str(problem).rpartition(" ")[2].strip("`")))

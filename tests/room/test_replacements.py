@@ -1,13 +1,11 @@
 """A partner that lost every owner key comes back with the consent of the others; through the steps of the commands."""
 
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cleanroom import exporting
 from partners import keys as key_files
 from partners.home import Home
 from partners.key_change import Role
@@ -20,7 +18,7 @@ from partners.steps.keys import KeysRefused
 from partners.steps.status import notices, status
 from partners.transparency.encoding import encode_base64
 from tests.room.conftest import Collaboration
-from tests.room.stage import DRIVE, READERS, URL, VISITS, Player, Stage, people
+from tests.room.stage import DRIVE, READERS, URL, Player, Stage, people
 from tests.room.test_keys import colleague, rotate
 from tests.room.withdrawing import send
 
@@ -113,7 +111,8 @@ def test_a_partner_that_lost_everything_goes_on(published: Collaboration) -> Non
         "key:consent",
         "key:replace",
     ]
-    assert stage.leaves()[events.index("key:replace")][1]["consents"] == 1
+    # A reader of one collaboration reads this: with how many others the partner works is not in it.
+    assert set(stage.leaves()[events.index("key:replace")][1]) == {"partner", "key"}
 
 
 def test_with_the_rest_of_the_folder_nothing_is_sent_again(published: Collaboration) -> None:
@@ -155,26 +154,6 @@ def test_the_code_alone_gives_a_key_that_sees_nothing(published: Collaboration) 
 
 def at(stage: Stage, name: str) -> tuple[Home, object]:
     return stage.players[name].home, stage.players[name].room
-
-
-def test_everybody_who_shares_a_collaboration_is_asked_and_nobody_else(published: Collaboration) -> None:
-    stage = published.stage
-    stage.agree(DRIVE, VISITS)
-    stage.join("salty")
-    back = ask_back(stage, "fresh")
-    (asked,) = back.room.replacements()
-    assert asked.missing == ("sunny", "tasty")
-    consent(stage, "tasty", "fresh")
-    (seen,) = stage.players["sunny"].room.replacements()
-    assert (seen.consents, seen.missing) == ((), ("sunny",)), "with whom else fresh works is not sunny's concern"
-    with pytest.raises(KeysRefused, match="sunny must consent first"):
-        replacing.resume(back.home, back.room)
-    assert stage.players["salty"].room.replacements() == ()
-    with stage.http("salty") as client:
-        body = {"signature": encode_base64(asked.replacement.sign(stage.players["salty"].identity))}
-        there = client.post(f"/v1/replacements/{asked.replacement.id}/consents", json=body)
-        gone = client.post("/v1/replacements/0123456789abcdef/consents", json=body)
-    assert (there.status_code, there.content) == (gone.status_code, gone.content) == (404, there.content)
 
 
 def test_consent_is_signed_for_these_keys_with_the_newest_owner_key(published: Collaboration) -> None:
@@ -363,41 +342,3 @@ def test_the_document_is_read_strictly() -> None:
     ):
         with pytest.raises(BadReplacement):
             Replacement.from_json({**good.to_json(), field: value})
-
-
-def test_who_begins_to_share_while_the_keys_wait_is_asked_too(published: Collaboration) -> None:
-    """Else one partner that helps, and a well-timed proposal, would do for everybody."""
-    stage = published.stage
-    ask_back(stage, "fresh")
-    stage.agree(DRIVE, VISITS)
-    consent(stage, "tasty", "fresh")
-    events = [event for event, _ in stage.leaves()]
-    assert (events.count("key:consent"), events.count("key:replace")) == (1, 0)
-    consent(stage, "sunny", "fresh")
-    assert [event for event, _ in stage.leaves()].count("key:replace") == 1
-
-
-def test_an_auditor_of_one_collaboration_does_not_learn_of_the_other(published: Collaboration) -> None:
-    stage = published.stage
-    other = stage.agree(DRIVE, VISITS)
-    ask_back(stage, "fresh")
-    for name in ("tasty", "sunny"):
-        consent(stage, name, "fresh")
-    path = stage.folder / "log.tar"
-    with stage.room.catalog() as catalog:
-        exporting.write(stage.room, catalog, path, (published.id,))
-    with tarfile.open(path) as archive:
-        bodies = archive.extractfile("bodies.jsonl")
-        assert bodies is not None
-        read = bodies.read().decode()
-    assert "key:replace" in read
-    assert "key:consent" not in read
-    assert not any(told in read for told in ("sunny", other))
-
-
-def test_a_key_that_waits_sees_its_own_request_only(published: Collaboration) -> None:
-    stage = published.stage
-    back = ask_back(stage, "fresh")
-    ask_back(stage, "tasty")
-    found = back.room.replacements()
-    assert [each.replacement.partner for each in found] == ["fresh"]

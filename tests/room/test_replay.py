@@ -22,7 +22,6 @@ from cleanroom.engine.embedded import EmbeddedEngine
 from cleanroom.replay.judge import Judge
 from partners import notices
 from partners.keys import key_id
-from partners.known_log import LogRefused
 from partners.notices import Tightening
 from partners.steps import reporting
 from partners.transparency.encoding import encode_base64
@@ -34,7 +33,7 @@ from policies.question import AudienceRef
 from policies.terms import MICRO, Terms
 from tests.room import withdrawing
 from tests.room.conftest import FRESH, TASTY, Collaboration
-from tests.room.losing import Lost, lose
+from tests.room.losing import follow, lose
 from tests.room.stage import DRIVE, READERS, VISITS, Stage, people
 from tests.room.test_amendments import enter, looser
 from tests.room.test_budget import grant
@@ -111,7 +110,7 @@ def test_an_honest_room_replays_without_a_finding(story: Stage) -> None:
     events = [event for event, _ in story.leaves()]
     for event in EventKind:
         if event.value.split(":")[0] in ("agreement", "decision", "epoch", "budget", "collaboration", "audience"):
-            assert event is EventKind.AUDIENCE_REFUSE or event in events
+            assert event in (EventKind.AUDIENCE_REFUSE, EventKind.BUDGET_FORFEIT) or event in events
     reasons = {details["reason"] for event, details in story.leaves() if event == "decision:refuse"}
     assert reasons == {"purpose_not_agreed", "budget_spent", "audience_not_published", "collaboration_closed"}
     verdict = verified(story)
@@ -292,17 +291,10 @@ def test_a_restored_room_replays_without_a_finding(published: Collaboration, tmp
     assert verdict.findings == ()
     assert [check.name for check in verdict.checks if not check.passed] == []
     assert ("1 not" in verdict.checks[-1].detail) is complete
-    assert (b"allowances" in export(stage, (published.id,)).read_bytes()) is False
-
-
-def follow(lost: Lost) -> None:
-    """Every partner follows the new log: fresh saw the end of the old one, tasty is told so by a person."""
-    for name in ("fresh", "tasty"):
-        room = lost.stage.players[name].room
-        try:
-            room.log.refresh()
-        except LogRefused as problem:
-            room.log.refresh(bytes.fromhex(str(problem).rpartition(" ")[2].strip("`")))
+    part = verified(stage, (published.id,))
+    assert (part.ok, part.findings) == (True, ())
+    closed = export(stage, (published.id,)).read_bytes()
+    assert (b"budget:forfeit" in closed, b"room:restore" in closed) == (False, True)
 
 
 # What is no decision, and decisions rest on
@@ -399,14 +391,3 @@ def test_an_export_of_one_collaboration_replays_and_tells_nothing_of_others(stor
         assert other.encode() not in export(story, (one,)).read_bytes()
     assert "; 1 not: they rest on bodies" in verified(story, (drive,)).checks[-1].detail
     assert b"tasty" not in export(story, (exact,)).read_bytes()
-
-
-def test_the_command_exports_one_collaboration(published: Collaboration, tmp_path: Path) -> None:
-    settings = published.stage.room.settings
-    where = ["--data", str(settings.data), "--keys", str(settings.keys)]
-    told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "a.tar"), "--collab", published.id, *where])
-    assert told.exit_code == 0, told.output
-    verdict = verify(tmp_path / "a.tar", published.stage.room.signer.verifier, replay=Judge)
-    assert verdict.ok
-    told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "b.tar"), "--collab", "nothing", *where])
-    assert (told.exit_code, (tmp_path / "b.tar").exists()) == (2, False)
