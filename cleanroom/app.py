@@ -34,7 +34,7 @@ from cleanroom.audit.publisher import LogUnavailable
 from cleanroom.audit.signer import Behind, SignerRefused
 from cleanroom.room import Room
 from cleanroom.settings import read
-from cleanroom.setup import open_room
+from cleanroom.setup import open_serving
 from cleanroom.web import pages
 from cleanroom.witnesses import NotWitnessed
 
@@ -70,7 +70,7 @@ def create_app(room: Room | None = None) -> Flask:
         PROPAGATE_EXCEPTIONS=False,
     )
     logs.attach(app)
-    context.bind(app, room or open_room(read()))
+    context.bind(app, room or open_serving(read()))
     api = _Api(app)
     for module in (
         public,

@@ -16,6 +16,7 @@ from cleanroom.auditing import audit
 from cleanroom.options import DATA, KEYS
 from cleanroom.options import settings as _settings
 from cleanroom.settings import SETTINGS
+from partners.failure import plain, refused
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -249,7 +250,8 @@ def close(collaboration: str, yes: bool, data: Path | None, keys: Path | None) -
     click.echo(
         f"{collaboration} is closed. Its audiences are retired; the worker of `cleanroom serve` removes the files."
     )
-    click.echo("What remains: agreements, signatures, reports, the ledger, lists of withdrawals, the log.", err=True)
+    click.echo("What remains: agreements, signatures, sealed envelopes, reports, the ledger, the log.", err=True)
+    click.echo("Lists of withdrawals go with the files: nothing is left that could be compared.", err=True)
 
 
 @cli.command()
@@ -267,7 +269,8 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
 
     room = setup.open_room(_settings(data, keys), older=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    out = Console(stderr=True)
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
         task = bars.add_task("copying")
         made = backup.backup(room, folder, lambda _, done, whole: bars.update(task, completed=done, total=whole))
     click.echo(f"{made.versions} audiences, {made.leaves} leaves of the log, {made.size / 2**20:,.1f} MiB in {folder}")
@@ -363,8 +366,10 @@ def main() -> None:
         _end("stopped; nothing half-written is left", 130)
     except click.ClickException as error:
         _end(f"error: {error.format_message()}", 1)
+    except OSError as error:
+        _end(f"error: {refused(error)}", 1)
 
 
 def _end(line: str, code: int) -> None:
-    click.echo(line, err=True)
+    click.echo(plain(line, limit=1000), err=True)
     sys.exit(code)

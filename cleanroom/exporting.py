@@ -1,9 +1,8 @@
 """Exports of the log for a role: everything, or what concerns some collaborations.
 
 Rules: a reader of some collaborations is opened their bodies, and of the others only what those rest on: the room's own
-events, and who joined with which keys, of the parties. Grants stay closed, and so does a restore that lists every
-owner's allowance, because they tell of an owner's budget everywhere; consent commitments are opened, because they tell
-nothing. What is not known is closed.
+events, and who joined with which keys, of the parties. Grants and forfeits stay closed, because they tell of an owner's
+budget everywhere; consent commitments are opened, because they tell nothing. What is not known is closed.
 """
 
 from collections.abc import Callable, Collection
@@ -37,8 +36,7 @@ def readable(catalog: Catalog, only: Collection[str]) -> Callable[[Body], bool]:
         if body.collaboration is not None:
             return body.collaboration in only
         about = body.details.get("partner")
-        named = about in parties if about is not None else "allowances" not in body.details
-        return body.event.startswith(_SHARED) and named
+        return body.event.startswith(_SHARED) and (about is None or about in parties)
 
     return may_read
 

@@ -11,6 +11,7 @@ from cleanroom.rehearsal.scenario import BadScenario
 from cleanroom.serving import CannotListen
 from cleanroom.settings import BadSettings
 from cleanroom.setup import SetupFailed
+from partners.transparency.entry import EntryError
 
 EXPECTED = (
     ArchiveError,
@@ -18,6 +19,7 @@ EXPECTED = (
     BadScenario,
     BadSettings,
     CannotListen,
+    EntryError,
     LogDamaged,
     NotAppointed,
     Outdated,

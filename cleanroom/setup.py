@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cleanroom import clockwatch
-from cleanroom.audit import signer
+from cleanroom.audit import log, signer
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.signer import Signer
 from cleanroom.catalog import catalog
@@ -61,6 +61,21 @@ def open_room(settings: Settings, clock: Clock = utc_now, *, older: bool = False
         _check(catalog.schema(opened), older=older)
         origin = opened.room_name()
     return Room(settings, origin, Signer(settings.keys), EmbeddedEngine(settings.data), clock)
+
+
+def open_serving(settings: Settings, clock: Clock = utc_now) -> Room:
+    """Opens a room for a process that answers. What it allows is in the log: a start is recorded where it is not.
+
+    `cleanroom serve` has recorded its own; another server, such as `gunicorn wsgi:app`, records none.
+    """
+    room = open_room(settings, clock)
+    with closing(room.catalog()) as opened:
+        last = (log.newest(opened.connection, kind) for kind in (EventKind.ROOM_START, EventKind.ROOM_INIT))
+        begun = next((body for body in last if body), None)
+    assert begun is not None, "a log begins with its room"
+    if begun.details["allowance"] != settings.allowance:
+        room.note(EventKind.ROOM_START)
+    return room
 
 
 def start(settings: Settings) -> Room:

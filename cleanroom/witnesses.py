@@ -3,14 +3,17 @@
 Rules: one process asks at a time, for the newest checkpoint, so that of many who wait one asks for all. The newest
 checkpoint with enough cosignatures is kept in the log's folder as `witnessed`; it holds for every leaf that it covers.
 A witness that knows another log, or does not answer, counts for nothing; with too few nothing is answered.
+Witnesses are others' machines: each has `DEADLINE` for its whole answer, however it spells it out, and no more than
+`MAX_ANSWER` bytes of it are read, uncompressed. One thread asks them all, so that none of them can hold one.
 """
 
+import asyncio
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from threading import Thread
 
 import httpx
 
@@ -26,7 +29,10 @@ from partners.witness import Request
 
 WITNESSED = "witnessed"
 _LOCK = ".witness.lock"
-_TIMEOUT = httpx.Timeout(3.0)
+DEADLINE = 3.0
+"""Seconds that a witness has, from the connection to its answer's end; once more where it knows another size."""
+MAX_ANSWER = 16 * 1024
+"""Bytes; a cosignature's line has some 200."""
 
 
 class NotWitnessed(Exception):
@@ -61,47 +67,67 @@ def _kept(log_dir: Path, witnesses: Witnesses) -> bytes | None:
 
 def _collected(catalog: Path, message: bytes, old: int, witnesses: Witnesses) -> bytes:
     """The signature lines that the listening witnesses answer with, until there are enough."""
+    return asyncio.run_coroutine_threadsafe(_asking(catalog, message, old, witnesses), _loop()).result()
+
+
+async def _asking(catalog: Path, message: bytes, old: int, witnesses: Witnesses) -> bytes:
     lines, count = b"", len(cosigned(message, witnesses.keys))
-    client, pool = _client(), ThreadPoolExecutor(len(witnesses.listening))
+    asked = [asyncio.ensure_future(_asked(catalog, message, old, *each)) for each in witnesses.listening.items()]
     try:
-        asked = [pool.submit(_asked, client, catalog, message, old, *each) for each in witnesses.listening.items()]
-        for done in as_completed(asked):
-            lines += done.result()
-            count += bool(done.result())
+        for done in asyncio.as_completed(asked):
+            line = await done
+            lines += line
+            count += bool(line)
             if count >= witnesses.quorum:
                 break
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for each in asked:
+            each.cancel()
     return lines
 
 
-def _asked(client: httpx.Client, catalog: Path, message: bytes, old: int, key: WitnessKey, url: str) -> bytes:
+async def _asked(catalog: Path, message: bytes, old: int, key: WitnessKey, url: str) -> bytes:
     """A witness's new cosignature; nothing where it refuses or cannot be reached. It says itself what it has seen."""
     size = read_unverified(message).size
     try:
-        answer = _post(client, url, catalog, message, old)
-        if answer.status_code == HTTPStatus.CONFLICT:
-            old = decode_decimal(answer.text.removesuffix("\n"))
+        status, body = await _post(url, catalog, message, old)
+        if status == HTTPStatus.CONFLICT:
+            old = decode_decimal(body.decode().removesuffix("\n"))
             if old > size:
                 return b""
-            answer = _post(client, url, catalog, message, old)
-        if answer.status_code != HTTPStatus.OK:
+            status, body = await _post(url, catalog, message, old)
+        if status != HTTPStatus.OK:
             return b""
-        return with_cosignatures(message, answer.content, [key]).removeprefix(message)
-    except (httpx.HTTPError, ValueError):
+        return with_cosignatures(message, body, [key]).removeprefix(message)
+    except (httpx.HTTPError, TimeoutError, ValueError):
         return b""
 
 
 @cache
-def _client() -> httpx.Client:
+def _loop() -> asyncio.AbstractEventLoop:
+    """One for each process, in a thread that ends with it."""
+    made = asyncio.new_event_loop()
+    Thread(target=made.run_forever, name="witnesses", daemon=True).start()
+    return made
+
+
+@cache
+def _client() -> httpx.AsyncClient:
     """One for each process: its certificates are read once, its connections stay open."""
-    return httpx.Client(timeout=_TIMEOUT)
+    return httpx.AsyncClient(timeout=DEADLINE, headers={"Accept-Encoding": "identity"})
 
 
-def _post(client: httpx.Client, url: str, catalog: Path, message: bytes, old: int) -> httpx.Response:
+async def _post(url: str, catalog: Path, message: bytes, old: int) -> tuple[int, bytes]:
+    """Status and body of an answer. Raises httpx.HTTPError, TimeoutError, ValueError where it is too long."""
     with closing(publisher.open_read_only(catalog)) as connection:
         proof = _proof(connection, old, read_unverified(message).size)
-    return client.post(f"{url}/add-checkpoint", content=Request(old, proof, message).encode())
+    content, body = Request(old, proof, message).encode(), b""
+    async with asyncio.timeout(DEADLINE), _client().stream("POST", f"{url}/add-checkpoint", content=content) as answer:
+        async for part in answer.aiter_raw():
+            body += part
+            if len(body) > MAX_ANSWER:
+                raise ValueError("a witness's answer is short")
+    return answer.status_code, body
 
 
 def _proof(connection: sqlite3.Connection, old: int, size: int) -> tuple[bytes, ...]:

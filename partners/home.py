@@ -119,8 +119,13 @@ class Home:
         return self._identity
 
     def protect_identity(self, passphrase: str | None) -> None:
-        """Stores the keys under another passphrase, or under none. Raises `keys.BadKeyFile`."""
-        keys.protect(self.path / "identity.json", self.identity(), passphrase)
+        """Stores the keys under another passphrase, or under none. Raises `keys.BadKeyFile`, and `BadHome` where it is
+        the one that they have.
+        """
+        path = self.path / "identity.json"
+        if passphrase is not None and keys.protected(path) and keys.opens(path, passphrase):
+            raise BadHome("the keys have this passphrase already, so nothing was changed; choose another one")
+        keys.protect(path, self.identity(), passphrase)
 
     def room(self) -> PinnedRoom:
         """The room that was joined. Raises `BadHome` before that."""
@@ -155,6 +160,8 @@ class Home:
     def follow_log(self, vkey: VerifierKey) -> None:
         """Pins the log that took the place of the one before. What the room has of grants is for it to say again."""
         room = self.room()
+        if room.vkey == vkey:
+            return  # another command of this folder was there first
         self.save_grants(Grants(0, self.grants().waiting))
         self.save_room(replace(room, name=vkey.name, vkey=vkey, former=(*room.former, room.vkey)))
 

@@ -5,6 +5,7 @@ Rules:
   none is replayed.
 * A rotation is signed twice: by the key that goes, and, as its proof, by the key that comes. The proof names the keys
   that went. Who compared the new keys can so check agreements that the old ones signed.
+* A rotation leaves the old keys seven days.
 * Reading is strict: exactly these fields, each of its kind. Whether a change fits the partner, the room decides.
 """
 
@@ -21,6 +22,7 @@ from policies import canonical
 from policies.question import NAME
 
 LARGEST_SERIAL = 10**6
+OVERLAP_SECONDS = 7 * 24 * 3600
 _CREATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _FIELDS = {"partner", "action", "serial", "created", "role", "signing_key", "sealing_key", "previous"}
 

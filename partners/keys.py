@@ -116,6 +116,15 @@ def protected(path: Path) -> bool:
         raise BadKeyFile(f"there is no {path.name} here; make keys with `cleanroom-partner keygen`") from None
 
 
+def opens(path: Path, passphrase: str) -> bool:
+    """Whether it is the passphrase of stored keys."""
+    try:
+        load(path, lambda: passphrase)
+    except BadKeyFile:
+        return False
+    return True
+
+
 def load(path: Path, ask: Ask) -> Identity:
     """The stored key pairs; `ask` is called where they have a passphrase. Raises `BadKeyFile`."""
     try:

@@ -6,18 +6,22 @@ Rules:
   kept; and each receipt's checkpoint to be a part of the newest one.
 * A fork stops everything. Both checkpoints, which the room signed, and the tiles between them are kept as evidence in
   `fork/` beside the checkpoint; nothing goes on while that folder is there.
+* Several commands of one folder may run at a time. Nothing is judged against a checkpoint that was kept after the room
+  was asked, and nothing smaller is ever kept: looking again at what is kept and writing are one step under a lock.
 * After a restore a room may begin a new log. It is followed where it names, signed by the old key, the very checkpoint
-  kept, or extends it; where neither can be shown, only when a person names the root that other partners hold.
+  kept, or extends it; where neither can be shown, only when a person names the root that other partners hold. Its
+  checkpoint is kept before its key is pinned, so that a cut in between forgets nothing.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from partners import files, receipts
 from partners.failure import Failure
+from partners.lock import held
 from partners.receipts import Receipt, Verdict
 from partners.transparency import tiles
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint, read_unverified
@@ -30,6 +34,7 @@ from partners.transparency.tiles import Tile
 
 EVIDENCE = "fork"
 CHECKPOINT = "checkpoint"
+_LOCK = ".log.lock"
 
 
 class LogRefused(Failure):
@@ -114,43 +119,62 @@ class KnownLog:
         return verdict
 
     def _refresh(self, confirmed: bytes | None) -> _Shown:
+        while (shown := self._look(confirmed)) is None:
+            pass  # another command of this folder kept a newer checkpoint meanwhile, which is to be extended, too
+        return shown
+
+    def _look(self, confirmed: bytes | None) -> _Shown | None:
+        """One look at the room's newest checkpoint. None where another command kept one meanwhile. Raises `LogRefused`.
+
+        What is kept is read before the room is asked: what came later may be newer than its answer, and no fork.
+        """
         self._go_on()
+        last = self._last()
         message = self._file(CHECKPOINT)
         if message is None:
             raise LogRefused("the room shows no checkpoint of its log; tell the operator")
-        if _origin(message) != self.key.name:
-            return self._follow(message, confirmed)
-        shown, last = _opened(message, self.key), self._last()
-        if last is not None and shown.checkpoint != last.checkpoint:
-            self._extends(last, shown)
-        if last is None or shown.checkpoint.size > last.checkpoint.size:
-            files.write(self._kept, message, private=True)
-        return shown
-
-    def _follow(self, message: bytes, confirmed: bytes | None) -> _Shown:
-        """Goes over to the log that took this one's place. Raises `LogRefused`."""
         key, chain = self.key, list[tuple[Succession, bytes]]()
-        for note in self._source.successions():
-            try:
-                chain.append((open_succession(note, key), note))
-            except NoteError:
-                continue  # of a log before the one that is pinned
-            key = VerifierKey(chain[-1][0].origin, key.public)
-        if not chain:
-            raise LogRefused("the room's checkpoint belongs to another log than the one that is pinned; do not go on")
-        shown, last, (first, note) = _opened(message, key), self._last(), chain[0]
-        if last is not None:
+        if _origin(message) != key.name or (last is not None and last.checkpoint.origin != key.name):
+            key, chain = self._followed(last)
+        shown = _opened(message, key)
+        if last is not None and chain:
+            first, note = chain[0]
             named = _Shown(Checkpoint(first.ended, first.size, first.root), note)
             self._continues(last, shown, named, first.shared, confirmed)
-        self._pin(key)
+        elif last is not None and shown.checkpoint != last.checkpoint:
+            self._extends(last, shown)
+        with held(self._kept.with_name(_LOCK)):
+            if self._last() != last:
+                return None
+            if last is None or chain or shown.checkpoint.size > last.checkpoint.size:
+                files.write(self._kept, message, private=True)
+            if key != self.key:
+                self._pin(key)
         self.key = key
-        files.write(self._kept, message, private=True)
-        self.news.append(
-            f"The room lost a part of its log in a restore and goes on with a new one, {key.name}; it is pinned now."
-            f" The log before it ended with {first.size} entries, of which the new one has {first.shared}."
-            f" Its key is {key}; ask the operator whether it is the same."
-        )
+        if chain:
+            first = chain[0][0]
+            self.news.append(
+                f"The room lost a part of its log in a restore and goes on with a new one, {key.name};"
+                f" it is pinned now. The log before it ended with {first.size} entries, of which the new one has"
+                f" {first.shared}. Its key is {key}; ask the operator whether it is the same."
+            )
         return shown
+
+    def _followed(self, last: _Shown | None) -> tuple[VerifierKey, list[tuple[Succession, bytes]]]:
+        """The key of the newest log, and the successions to it from the log of `last`. Raises `LogRefused`.
+
+        The log of `last` may be newer than the pinned one, where another command followed it or one was cut off; or
+        older, where the file came from a backup. Successions lead from one to the other, or it is none of the room's.
+        """
+        notes = self._source.successions()
+        start = VerifierKey(last.checkpoint.origin, self.key.public) if last else self.key
+        chain, pinned = _successions(notes, start), _successions(notes, self.key)
+        key = VerifierKey(chain[-1][0].origin, start.public) if chain else start
+        onward, behind = ({each.origin for each, _ in found} for found in (chain, pinned))
+        reached = start == self.key or self.key.name in onward or start.name in behind
+        if not reached or (key == self.key and not chain):
+            raise LogRefused("the room's checkpoint belongs to another log than the one that is pinned; do not go on")
+        return key, chain
 
     def _continues(self, last: _Shown, shown: _Shown, named: _Shown, shared: int, confirmed: bytes | None) -> None:
         """Returns where a new log may be followed, by the checkpoint kept and the last one that it names.
@@ -217,10 +241,12 @@ class KnownLog:
         """Keeps the evidence, and stops. Raises `LogRefused`."""
         folder = self._kept.with_name(EVIDENCE)
         evidence = {"kept": kept.message, "shown": shown.message, **(self._read[2] if self._read else {})}
-        for name, data in evidence.items():
-            path = folder / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            files.write(path, data, private=True)
+        with held(self._kept.with_name(_LOCK)):
+            self._go_on()
+            for name, data in evidence.items():
+                path = folder / name
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                files.write(path, data, private=True)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -234,14 +260,13 @@ class KnownLog:
     def _last(self) -> _Shown | None:
         try:
             message = self._kept.read_bytes()
-            # One of an older log is what a cut left between pinning the new log and keeping its checkpoint.
-            origin = read_unverified(message).origin
-            checkpoint = open_checkpoint(message, VerifierKey(origin, self.key.public))
+            # One of a newer log than the pinned one is what another command followed, or was cut off before pinning.
+            key = VerifierKey(read_unverified(message).origin, self.key.public)
+            return _Shown(open_checkpoint(message, key), message)
         except FileNotFoundError:
             return None
         except NoteError:
             raise LogRefused(f"{self._kept} is damaged; restore it from a backup before you go on") from None
-        return _Shown(checkpoint, message) if origin == self.key.name else None
 
     def _file(self, name: str) -> bytes | None:
         return self._source.log_file(name)
@@ -252,6 +277,18 @@ def _opened(message: bytes, key: VerifierKey) -> _Shown:
         return _Shown(open_checkpoint(message, key), message)
     except NoteError as problem:
         raise LogRefused(f"the room's checkpoint does not hold: {problem}") from None
+
+
+def _successions(notes: Iterable[bytes], key: VerifierKey) -> list[tuple[Succession, bytes]]:
+    """The successions, each with its note, that lead on from the log of a key."""
+    chain = list[tuple[Succession, bytes]]()
+    for note in notes:
+        try:
+            chain.append((open_succession(note, key), note))
+        except NoteError:
+            continue  # of a log before this one
+        key = VerifierKey(chain[-1][0].origin, key.public)
+    return chain
 
 
 def _origin(message: bytes) -> str:

@@ -32,7 +32,7 @@ from partners.keys import Identity
 from partners.manifest import BadManifest, Manifest, read_manifest
 from partners.mapping import Map
 from partners.protocol import TOKEN_BYTES
-from partners.reading import BadFile, Progress, Source, files_of, read
+from partners.reading import BadFile, Progress, read_all
 from partners.rows import KeyPlan, Plan, consented
 from partners.suppression import Kept
 from partners.withdrawal import MAX_TOKENS, Action, Batch
@@ -86,17 +86,16 @@ def lost(
     """The texts of rows without consent that stood in the earlier file, or wait, and are not in the new one."""
     found = {key.key: dict(waiting.get(key.key, {})) for key in plan.keys}
     names, identifiers = mapping.columns(), frozenset(column for key in mapping.keys for column in key.columns)
-    for path in files_of(mapping.file):
-        for chunk in read(Source(path, mapping.encoding, mapping.delimiter), names, identifiers, progress):
-            without = np.flatnonzero(~consented(chunk, plan))
-            if not len(without):
-                continue
-            for key in plan.keys:
-                if before := earlier.get(key.key):
-                    texts = _texts([chunk.array(column) for column in key.columns], without, key, plan)
-                    there = np.flatnonzero(_within(_tokens(texts, before.token_key), before.tokens)).tolist()
-                    stood = [texts[place] for place in there]
-                    found[key.key].update(zip(map(_bytes, _tokens(stood, key.token_key)), stood, strict=True))
+    for _, chunk in read_all(mapping.file, mapping.encoding, mapping.delimiter, names, identifiers, progress):
+        without = np.flatnonzero(~consented(chunk, plan))
+        if not len(without):
+            continue
+        for key in plan.keys:
+            if before := earlier.get(key.key):
+                texts = _texts([chunk.array(column) for column in key.columns], without, key, plan)
+                there = np.flatnonzero(_within(_tokens(texts, before.token_key), before.tokens)).tolist()
+                stood = [texts[place] for place in there]
+                found[key.key].update(zip(map(_bytes, _tokens(stood, key.token_key)), stood, strict=True))
     gone = {}
     for name, texts_of in found.items():
         tokens_of = sorted(texts_of)

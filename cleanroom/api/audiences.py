@@ -21,6 +21,8 @@ from cleanroom.catalog import versions
 from cleanroom.catalog.versions import State, Version
 from partners.audience import BadManifest, Manifest
 from partners.keys import key_id
+from partners.transparency.encoding import encode_base64
+from policies import canonical
 from policies.question import AudienceRef
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/v1", description="Audiences and their versions")
@@ -33,11 +35,11 @@ _ROUTE = "/collaborations/<identifier>/audiences/<name>/versions"
 @blueprint.arguments(schemas.VersionsQuerySchema, location="query")
 @blueprint.response(200, schemas.VersionsSchema)
 def every(query: dict[str, str | None], identifier: str, name: str) -> dict[str, Any]:
-    """The versions of your audience, newest first; with `sha256`, the one made from that manifest."""
+    """The versions of your audience with their manifests, newest first; with `sha256`, the one of that manifest."""
     found = collaboration(identifier)
     wanted = query["sha256"]
     listed = versions.of_audience(catalog(), found.id, me().name, name)
-    return {"versions": [_to_json(each) for each in listed if wanted in (None, _sha256(each.manifest))]}
+    return {"versions": [_listed(each) for each in listed if wanted in (None, _sha256(each.manifest))]}
 
 
 @blueprint.post(_ROUTE)
@@ -130,6 +132,11 @@ def _to_json(version: Version) -> dict[str, Any]:
         "manifest_sha256": _sha256(version.manifest),
         "receipt": room().receipt(catalog(), version.leaf).to_json() if version.leaf is not None else None,
     }
+
+
+def _listed(version: Version) -> dict[str, Any]:
+    manifest = canonical.loads(version.manifest)
+    return {**_to_json(version), "manifest": manifest, "signature": encode_base64(version.signature)}
 
 
 def _sha256(manifest: bytes) -> str:

@@ -14,8 +14,7 @@ from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import keys
-from cleanroom.catalog.keys import OVERLAP_SECONDS
-from partners.key_change import Action, BadKeyChange, KeyChange, SignedChange
+from partners.key_change import OVERLAP_SECONDS, Action, BadKeyChange, KeyChange, Role, SignedChange
 from partners.keys import key_id, verify
 from partners.protocol import PublicKeys
 from partners.transparency.encoding import encode_base64
@@ -48,10 +47,12 @@ def mine() -> dict[str, Any]:
                 "sealing_key": None if each.sealing_key is None else encode_base64(each.sealing_key),
                 "counts": each.counts(now),
                 "ends": each.ends,
+                "over": each.over,
             }
             for each in keys.every(catalog(), me().name)
         ],
         "rotations": rotations(me().name),
+        "changes": [each.to_json() for each in keys.changes(catalog(), me().name)] if me().role is Role.OWNER else [],
     }
 
 
@@ -93,7 +94,7 @@ def _make(connection: sqlite3.Connection, asked: KeyChange) -> None:
     if not keys.add(connection, me().name, asked.role, asked.signing_key, asked.sealing_key, now):
         fail(Problem.CONFLICT, "Some partner has, or had, this key; make another one.")
     if asked.action is Action.ROTATE:
-        keys.end(connection, me().name, me().key, now + OVERLAP_SECONDS)
+        keys.end_later(connection, me().name, me().key, now + OVERLAP_SECONDS)
 
 
 def _revoke(connection: sqlite3.Connection, asked: KeyChange) -> None:

@@ -12,6 +12,7 @@ from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, keys, reports
 from partners.keys import key_id, verify
+from partners.transparency.encoding import encode_base64
 from policies import canonical
 from policies.terms import MICRO, Mode
 
@@ -46,6 +47,10 @@ def ledger() -> dict[str, Any]:
         "allowance": total.allowance,
         "spent": total.spent_ever,
         "grants": reports.last_grant(connection, me().name),
+        "signed_grants": [
+            {"grant": canonical.loads(document), "signature": encode_base64(signed)}
+            for document, signed in reports.grants(connection, me().name)
+        ],
         "collaborations": lines,
     }
 

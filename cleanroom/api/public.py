@@ -110,8 +110,7 @@ def log(name: str) -> Response:
     if not _LOG_FILE.fullmatch(name):
         fail(Problem.NOT_FOUND)
     response = send_from_directory(room().settings.log, name, mimetype=kind, etag=False)
-    response.cache_control.no_cache = None
-    response.headers["Cache-Control"] = "no-cache" if name == "checkpoint" or ".p/" in name else "max-age=31536000"
+    response.headers["Cache-Control"] = "no-cache"  # after a restore that lost entries, a tile may have other bytes
     return response
 
 

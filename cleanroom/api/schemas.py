@@ -85,6 +85,7 @@ class KeySchema(Schema):
     signing_key = fields.String(required=True)
     sealing_key = fields.String(required=True, allow_none=True)
     counts = fields.Boolean(required=True, metadata={"description": "whether it can be used now"})
+    over = fields.Boolean(required=True, metadata={"description": "whether it was revoked or replaced, for good"})
     ends = fields.Integer(required=True, allow_none=True, metadata={"description": "seconds since 1970; null: no end"})
 
 
@@ -95,6 +96,11 @@ class KeysSchema(Schema):
     serial = fields.Integer(required=True, metadata={"description": "number of the last signed change"})
     keys = fields.List(fields.Nested(KeySchema), required=True)
     rotations = fields.List(fields.Dict(keys=fields.String()), required=True)
+    changes = fields.List(
+        fields.Dict(keys=fields.String()),
+        required=True,
+        metadata={"description": "every signed change, in order; empty for keys that are no owner's"},
+    )
 
 
 class KeyChangeSchema(Schema):
@@ -213,8 +219,13 @@ class VersionSchema(Schema):
     receipt = fields.Dict(keys=fields.String(), required=True, allow_none=True)
 
 
+class ListedVersionSchema(VersionSchema):
+    manifest = fields.Dict(keys=fields.String(), required=True)
+    signature = fields.String(required=True)
+
+
 class VersionsSchema(Schema):
-    versions = fields.List(fields.Nested(VersionSchema), required=True)
+    versions = fields.List(fields.Nested(ListedVersionSchema), required=True)
 
 
 class VersionsQuerySchema(Schema):
@@ -322,6 +333,11 @@ class LedgerSchema(Schema):
     spent = fields.Integer(required=True)
     grants = fields.Integer(
         required=True, metadata={"description": "serial number of the last grant; 0 before the first"}
+    )
+    signed_grants = fields.List(
+        fields.Dict(keys=fields.String()),
+        required=True,
+        metadata={"description": "`grant` and `signature` of each that the room has, in order"},
     )
     collaborations = fields.List(fields.Nested(LedgerLineSchema), required=True)
 

@@ -4,7 +4,6 @@ Rules: unknown names are refused, never ignored. A scenario is checked whole bef
 several audiences has several `[[partner]]` tables of the same name.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,7 +15,7 @@ from partners.failure import Failure
 from partners.mapping import BadMap, Map
 from partners.proposal import read_proposal
 from partners.protocol import PublicKeys
-from partners.terms_file import terms_from_table
+from partners.terms_file import BadTermsFile, read_toml, terms_from_table
 from policies import request
 from policies.agreement import Measure
 from policies.purpose import Purpose
@@ -70,13 +69,11 @@ class Scenario:
 def load(path: Path) -> Scenario:
     """The scenario of a TOML file; its files are relative to its folder. Raises `BadScenario`."""
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file, parse_float=Decimal)
+        table = read_toml(path)
     except FileNotFoundError:
         raise BadScenario(f"there is no scenario {path.name} here") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        where = str(problem) if isinstance(problem, tomllib.TOMLDecodeError) else "it is not UTF-8"
-        raise BadScenario(f"{path.name} is not TOML: {where}") from None
+    except BadTermsFile as problem:
+        raise BadScenario(str(problem)) from None
     try:
         return _scenario(table, path.parent)
     except (BadMap, BadQuestion, Failure) as problem:

@@ -52,7 +52,7 @@ def running(data: Path, keys: Path, name: str) -> Iterator[Running]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("CLEANROOM_")}
         room = setup.init(read(stated), name)
         command = [sys.executable, "-m", "cleanroom", "serve", "--bind", f"fd://{listener.fileno()}"]
-        command += ["--parent", str(os.getpid())]
+        command += ["--parent", str(os.getpid()), "--workers", "1"]  # nobody asks two things at a time here
         log = (keys / "serve.log").open("wb")
         process = subprocess.Popen(
             command,

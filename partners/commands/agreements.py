@@ -6,9 +6,20 @@ import click
 from rich.text import Text
 
 from partners import explain as explaining
-from partners import mapping, presets
+from partners import files, mapping, presets
 from partners.commands.changes import show_difference
-from partners.commands.terminal import Setup, as_json, confirm, console, progress, say, say_json, table, without_asking
+from partners.commands.terminal import (
+    Setup,
+    as_json,
+    confirm,
+    console,
+    progress,
+    quoted,
+    say,
+    say_json,
+    table,
+    without_asking,
+)
 from partners.difference import difference, to_json
 from partners.domains import read_domains
 from partners.draft import draft_audience
@@ -18,7 +29,7 @@ from partners.presets import Preset
 from partners.room.client import Room
 from partners.steps import agreements
 from partners.steps.agreements import Standing
-from partners.terms_file import read_toml
+from partners.terms_file import read_text, read_toml
 from policies.agreement import Agreement
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -29,9 +40,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--draft-domains", type=_FILE, metavar="MAP.toml", help="Print an [[audience]] for your own file; send nothing."
 )
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="AGREEMENT.toml",
+    help="With --draft-domains: add it to the end of this file, instead of printing it.",
+)
 @as_json
 @click.pass_obj
-def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as_json: bool) -> None:
+def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, into: Path | None, as_json: bool) -> None:
     """Propose an agreement, a TOML file, and sign it.
 
     \b
@@ -56,14 +73,22 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, as
       measures = { spend = { lower = 0, upper = 500 } }
     \b
     Examples:
-      cleanroom-partner propose --draft-domains map.toml >> agreement.toml
+      cleanroom-partner propose --draft-domains map.toml --into agreement.toml
       cleanroom-partner propose agreement.toml
     """
     if draft_domains is not None:
         with progress() as told:
             mapped = read_domains(mapping.load(draft_domains), lambda done, whole: told("reading", done, whole))
-        say(draft_audience(mapped).rstrip("\n"))
+        draft = draft_audience(mapped).encode()
+        if into is None:
+            click.echo(draft, nl=False)  # bytes: a terminal's encoding has no say in data
+            return
+        files.write(into, _before(into) + draft, private=False)
+        say(f"added the audience {mapped.name}/{mapped.audience} to {into.name}; nothing was sent")
+        say(f"Next: take out of its lists what names a person; then `cleanroom-partner propose {quoted(into)}`")
         return
+    if into is not None:
+        raise click.UsageError("--into goes with --draft-domains.", click.get_current_context())
     if agreement is None:
         raise click.UsageError("Missing argument 'AGREEMENT'.", click.get_current_context())
     content = read_toml(agreement)
@@ -122,9 +147,10 @@ def explain(
 
 @click.command()
 @click.argument("collab")
+@click.option("--restored", is_flag=True, help="Go back to the one before: the room was restored from a backup.")
 @without_asking
 @click.pass_obj
-def agree(setup: Setup, collab: str, yes: bool) -> None:
+def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
     """Read an agreement, or the amendment of it that waits, and sign it.
 
     It is held against your own terms.toml first. COLLAB is the collaboration's id or name.
@@ -134,6 +160,9 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
       cleanroom-partner agree drive-2026
     """
     with setup.room() as (home, room):
+        if restored:
+            _go_back(home, room, collab, yes)
+            return
         standing = agreements.read(home, room, collab)
         amended = agreements.waiting(home, room, standing)
         if amended and home.room().partner not in amended.signed:
@@ -154,6 +183,30 @@ def agree(setup: Setup, collab: str, yes: bool) -> None:
         )
     else:
         say("The agreement is open. Next: one of you runs `cleanroom-partner secret make`, see `status`")
+
+
+def _go_back(home: Home, room: Room, collab: str, yes: bool) -> None:
+    standing, kept = agreements.older(home, room, collab)
+    show_difference(difference(kept, standing.in_force))
+    confirm("Did the operator restore the room, and does this agreement, which you signed before, count again?", yes)
+    agreements.go_back(home, standing)
+    say(f"{standing.agreement.id} counts again as it was in the backup")
+    say("Next: `amend` and `tighten` what was lost; `cleanroom-partner status` says what must be prepared anew")
+
+
+def _before(file: Path) -> bytes:
+    """What stands in an agreement's file before a draft that is added to it, with a blank line after it.
+
+    Raises `BadTerms` for a file that is none of agreements.
+    """
+    if not file.exists():
+        return b""
+    if file.is_symlink() or not file.is_file():
+        raise click.UsageError("--into names a plain file.")
+    if read_toml(file).keys() - {"collaboration", "partner", "audience"}:
+        raise click.UsageError("--into names the file of an agreement, and of nothing else.")
+    text = read_text(file).rstrip("\n")
+    return f"{text}\n\n".encode() if text else b""
 
 
 def _agree_to_amendment(home: Home, room: Room, standing: Standing, amended: Standing, yes: bool) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from partners import mapping
 from partners import values as looked
-from partners.commands.terminal import Setup, as_json, console, progress, say, say_json
+from partners.commands.terminal import Setup, as_json, console, progress, quoted, say, say_json
 from partners.prepare import READING, WRITING
 from partners.quality import render
 from partners.steps import audiences
@@ -21,17 +21,22 @@ from partners.steps import audiences
 
 @click.command()
 @click.argument("map_file", metavar="MAP.toml", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--collab", help="The collaboration's id or name, where several have this audience.")
 @as_json
-def values(map_file: Path, as_json: bool) -> None:
+@click.pass_obj
+def values(setup: Setup, map_file: Path, collab: str | None, as_json: bool) -> None:
     """Show what each value of the consent columns and attributes becomes.
 
-    Nothing is hashed or written. Values that may be somebody's are shown by their form: 99/99/9999.
+    Code-lists are those of the agreement that you signed; before that, those of the map. Nothing is hashed or written.
+    Values that may be somebody's are shown by their form: 99/99/9999.
 
     \b
     Example:
       cleanroom-partner values map.toml
     """
     mapped = mapping.load(map_file)
+    if collab is not None or setup.path.expanduser().exists():
+        mapped = audiences.with_lists(setup.home(), mapped, collab)
     with progress() as told:
         found = looked.values(mapped, partial(told, READING))
     if as_json:
@@ -39,6 +44,9 @@ def values(map_file: Path, as_json: bool) -> None:
         return
     if not found:
         say("The map has no consent column and no attribute with a code-list: there is nothing to look at.")
+    for item in mapped.attributes:
+        if item.values is None:
+            say(f"{item.name}: not shown, as neither the map nor an agreement that you signed lists its values")
     for (column, setting), rows in groupby(found, key=lambda each: (each.column, each.setting)):
         table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{escape(column)}: {setting}", title_justify="left")
         table.add_column("value", min_width=24)
@@ -92,7 +100,7 @@ def prepare(setup: Setup, map_file: Path, out: Path, collab: str | None, as_json
         )
     if prepared.withdrawals:
         say(f"{prepared.withdrawals:,} tokens of people who lost consent since the last file go with the upload.")
-    say(f"Next: `cleanroom-partner upload {prepared.manifest_path}`")
+    say(f"Next: `cleanroom-partner upload {quoted(prepared.manifest_path)}`")
 
 
 @click.command()

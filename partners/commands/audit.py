@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from partners import files, words
-from partners.commands.terminal import Setup, as_json, console, say, say_json, table, waiting
+from partners.commands.terminal import Setup, as_json, console, quoted, say, say_json, table, waiting
 
 
 @click.group()
@@ -31,7 +31,8 @@ def export(setup: Setup, file: Path) -> None:
         files.write(file, room.audit_export(), private=True)
         key = home.room().vkey
     say(f"wrote {file.name}; entries of other collaborations are in it without what they say")
-    say(f"Next: `cleanroom audit verify {file.name} --vkey '{key}'`, then `cleanroom audit list {file.name}`")
+    name = quoted(Path(file.name))
+    say(f"Next: `cleanroom audit verify {name} --vkey '{key}'`, then `cleanroom audit list {name}`")
 
 
 @audit.command()

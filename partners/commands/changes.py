@@ -101,9 +101,10 @@ def leave(setup: Setup, collab: str, yes: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.pass_obj
 def export(setup: Setup, folder: Path) -> None:
-    """Write everything that the room has about you into the new FOLDER.
+    """Write what the room has about you into the new FOLDER.
 
-    Agreements, reports with their receipts, your ledger, your signed batches of withdrawals, the log's checkpoint.
+    Agreements, versions with their manifests, reports, receipts, your ledger, grants, keys and their changes, consents,
+    the log's checkpoint; and the signed batches of withdrawals that were sent from this folder.
 
     \b
     Example:
@@ -113,7 +114,7 @@ def export(setup: Setup, folder: Path) -> None:
         made = exporting.export(home, room, folder)
     say(
         f"wrote {folder}: collaborations: {made.collaborations}, agreements: {made.agreements},"
-        f" reports: {made.reports}, batches of withdrawals: {made.batches}"
+        f" versions: {made.versions}, reports: {made.reports}, batches of withdrawals: {made.batches}"
     )
 
 

@@ -6,6 +6,7 @@ import click
 from rich.text import Text
 
 from partners.commands.terminal import (
+    NEW_PASSPHRASE,
     Setup,
     as_json,
     confirm,
@@ -46,7 +47,8 @@ def keygen(setup: Setup, passphrase: bool) -> None:
 def passphrase(setup: Setup, remove: bool) -> None:
     """Give the keys a passphrase, another one, or none.
 
-    The keys stay the same. Scripts give it in CLEANROOM_PARTNER_PASSPHRASE. Who forgets it has lost the keys.
+    The keys stay the same. Scripts give the new one in CLEANROOM_PARTNER_NEW_PASSPHRASE, the one before in
+    CLEANROOM_PARTNER_PASSPHRASE, as to every command. Who forgets it has lost the keys.
 
     \b
     Example:
@@ -54,7 +56,7 @@ def passphrase(setup: Setup, remove: bool) -> None:
     """
     home = setup.home()
     home.identity()
-    home.protect_identity(None if remove else new_passphrase())
+    home.protect_identity(None if remove else new_passphrase(NEW_PASSPHRASE))
     say("the keys have no passphrase now" if remove else "the keys are protected by the passphrase")
     say("Old backups of the folder still open as they did when they were made.")
 

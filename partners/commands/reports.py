@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 from partners import files, tables, words
-from partners.commands.terminal import Setup, as_json, console, say, say_json, table, waiting, write_out
+from partners.commands.terminal import Setup, as_json, console, quoted, say, say_json, table, waiting, write_out
 from partners.failure import Failure, plain
 from partners.room.answers import Quote
 from partners.steps import reporting
@@ -103,7 +103,7 @@ def disclose(setup: Setup, identifier: str, file: Path) -> None:
         opened = reporting.disclosed(room, identifier)
     files.write(file, json.dumps(opened.to_json(), ensure_ascii=False, indent=1).encode() + b"\n", private=True)
     say(f"wrote {file.name}: whoever has it reads the figures of {identifier} and can prove them")
-    say(f"Next: hand it to the auditor, who runs `cleanroom-partner verify {file.name} --vkey KEY`")
+    say(f"Next: hand it to the auditor, who runs `cleanroom-partner verify {quoted(Path(file.name))} --vkey KEY`")
 
 
 def _show_quote(quoted: Quote, as_json: bool) -> None:

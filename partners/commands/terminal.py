@@ -10,12 +10,14 @@ Rules:
 import io
 import json
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
@@ -36,7 +38,7 @@ from rich.table import Table
 from rich.text import Text
 
 from partners.envelopes import BadEnvelope, EnvelopeRefused
-from partners.failure import Failure, plain
+from partners.failure import Failure, plain, refused
 from partners.home import DEFAULT, Home, nobody
 from partners.keys import BadKeyFile
 from partners.manifest import BadManifest
@@ -69,6 +71,7 @@ KNOWN = (
 
 FAILED, USAGE, STOPPED = 1, 2, 130
 PASSPHRASE = "CLEANROOM_PARTNER_PASSPHRASE"  # noqa: S105 - the name of a variable
+NEW_PASSPHRASE = "CLEANROOM_PARTNER_NEW_PASSPHRASE"  # noqa: S105 - the name of a variable
 SHORTEST_PASSPHRASE = 12
 PIPED_WIDTH = 140
 
@@ -108,15 +111,17 @@ def _passphrase() -> str:
     return click.prompt("Passphrase of the keys", hide_input=True, err=True) if sys.stdin.isatty() else nobody()
 
 
-def new_passphrase() -> str:
+def new_passphrase(variable: str = PASSPHRASE) -> str:
     """One to protect keys with: that of the environment, or one typed twice. Raises `Failure` for a short one."""
-    stated = os.environ.get(PASSPHRASE)
+    stated = os.environ.get(variable)
     if stated is None:
         if not sys.stdin.isatty():
-            nobody()
+            raise Failure(f"the keys need a new passphrase: set {variable}, or run the command on a terminal")
         stated = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     if len(stated) < SHORTEST_PASSPHRASE:
         raise Failure(f"a passphrase has {SHORTEST_PASSPHRASE} characters or more; take several words")
+    if any("\ud800" <= each <= "\udfff" for each in stated):  # bytes of the environment that are no text
+        raise Failure("a passphrase is text in UTF-8")
     return stated
 
 
@@ -143,9 +148,7 @@ class OneLineErrors(click.Group):
         except KNOWN as error:
             _end(f"error: {error}", FAILED)
         except OSError as error:
-            about = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
-            why = error.strerror or "the system refused"
-            _end(f"error: {about}{why}; check the path, its rights and the free space", FAILED)
+            _end(f"error: {refused(error)}", FAILED)
 
 
 def console() -> Console:
@@ -177,6 +180,13 @@ def say_digits(digits: str) -> None:
 def say_json(value: object) -> None:
     plain_output = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"  # on Windows, piped
     click.echo(json.dumps(value, ensure_ascii=plain_output, indent=2))
+
+
+def quoted(path: PurePath) -> str:
+    """A path as it is typed after a command that we suggest."""
+    if os.name == "posix":
+        return shlex.quote(str(path))
+    return f'"{path}"' if re.search(r"[^\w.:\\/-]", str(path)) else str(path)
 
 
 def confirm(question: str, yes: bool, word: str = "yes") -> None:

@@ -43,6 +43,8 @@ def verify(
     """
     key = setup.home().room().vkey if vkey is None else VerifierKey.parse(vkey.strip())
     known = tuple(dict.fromkeys(WitnessKey.parse(text.strip()) for text in witnesses))
+    if quorum is not None and not known:
+        raise click.UsageError("--quorum counts keys of witnesses; give each with --witness")
     value = _read(receipt)
     opened = Opened.from_json(value) if value.keys() == evidence.FIELDS else None
     found = opened.receipt if opened else Receipt.from_json(value.get("receipt", value))

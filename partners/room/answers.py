@@ -56,7 +56,10 @@ class RoomFacts:
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """One of this partner's keys; `sealing` None: it opens nothing. `ends`: seconds since 1970, None without an end."""
+    """One of this partner's keys; `sealing` None: it opens nothing. `ends`: seconds since 1970, None without an end.
+
+    `over`: it was revoked or replaced, and counts no more whatever the clock says.
+    """
 
     id: str
     role: Role
@@ -64,17 +67,21 @@ class OwnKey:
     sealing: bytes | None
     counts: bool
     ends: int | None
+    over: bool
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKeys:
-    """A partner's keys, the id and role of the one that asks, and the number of the last signed change."""
+    """A partner's keys, the id and role of the one that asks, the number of the last signed change, and, for an owner,
+    every change.
+    """
 
     partner: str
     key: str
     role: Role
     serial: int
     keys: tuple[OwnKey, ...]
+    changes: tuple[SignedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +256,24 @@ def own_keys(value: object) -> OwnKeys:
                 None if item.get("sealing_key") is None else fields.key(item, "sealing_key"),
                 fields.boolean(item, "counts"),
                 None if item.get("ends") is None else fields.integer(item, "ends"),
+                fields.boolean(item, "over"),
             )
             for item in listed
         ),
+        _changes(found, "changes"),
     )
 
 
 def rotations(value: object) -> tuple[SignedChange, ...]:
     """The rotations of a partner's keys, unverified."""
+    return _changes(fields.table(value, "partner"), "rotations")
+
+
+def _changes(found: Mapping[str, Any], name: str) -> tuple[SignedChange, ...]:
     try:
-        return tuple(SignedChange.from_json(item) for item in fields.items(fields.table(value, "partner"), "rotations"))
+        return tuple(SignedChange.from_json(item) for item in fields.items(found, name))
     except BadKeyChange:
-        raise OddAnswer("rotations") from None
+        raise OddAnswer(name) from None
 
 
 def version(value: object) -> Version:

@@ -39,6 +39,7 @@ from partners.room.answers import (
 )
 from partners.room.collaborations import Collaboration
 from partners.room.connection import Connection, RoomRefused
+from partners.room.signed import SignedGrant, signed_grants, signed_version
 from partners.room.upload import Progress
 from partners.transparency.encoding import encode_base64
 from partners.withdrawal import SignedBatch
@@ -207,6 +208,12 @@ class Room:
         listed = [answers.version(item) for item in fields.items(fields.table(found, "versions"), "versions")]
         return self._verified(listed[0], collaboration) if listed else None
 
+    def versions(self, collaboration: str, audience: str) -> tuple[tuple[Version, SignedManifest], ...]:
+        """Every version of this partner's audience, newest first, with its manifest; receipts are verified."""
+        found = fields.table(self._connection.get(_versions(collaboration, audience)), "versions")
+        listed = (signed_version(item) for item in fields.items(found, "versions"))
+        return tuple((self._verified(version, collaboration), signed) for version, signed in listed)
+
     def version(self, collaboration: str, audience: str, identifier: str) -> Version:
         path = f"{_versions(collaboration, audience)}/{_part(identifier)}"
         return self._verified(answers.version(self._connection.get(path)), collaboration)
@@ -292,6 +299,10 @@ class Room:
 
     def ledger(self) -> Ledger:
         return answers.ledger(self._connection.get("/v1/ledger"))
+
+    def signed_grants(self) -> tuple[SignedGrant, ...]:
+        """This partner's grants as it signed them, in their order."""
+        return signed_grants(self._connection.get("/v1/ledger"))
 
     def log_file(self, name: str) -> bytes | None:
         """A file of the published log, such as `checkpoint`, unverified; None where the room has none."""

@@ -113,11 +113,7 @@ def read(home: Home, room: Room, text: str, *, came_back: bool = False) -> Stand
 
     `came_back`: it may name keys that this partner lost, as one that was signed in this folder may.
     """
-    collaboration = find(room, text)
-    document = room.agreement(collaboration.id)
-    agreement = parsed(document)
-    if agreement.id != collaboration.id or agreement.sha256() != collaboration.agreement_sha256:
-        raise AgreementRefused("the room relays an agreement that is not this collaboration's; tell the operator")
+    collaboration, document, agreement = _relayed(room, text)
     kept = home.agreement(agreement.id)
     if kept is not None and document not in (kept, *home.amendments(agreement.id)):
         raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
@@ -127,6 +123,39 @@ def read(home: Home, room: Room, text: str, *, came_back: bool = False) -> Stand
         _accept(home, standing, parsed(kept))
     _check_tightened(home, standing)
     return standing
+
+
+def older(home: Home, room: Room, text: str) -> tuple[Standing, Agreement]:
+    """The agreement that a room relays after a restore, signed by all before the one that this folder has; that one.
+
+    Raises `AgreementRefused` for any other. Whether there was a restore is for a person to know.
+    """
+    collaboration, document, agreement = _relayed(room, text)
+    kept = home.agreement(agreement.id)
+    if kept is None or (kept != document and agreement.number >= parsed(kept).number):
+        raise AgreementRefused("the room's agreement is not older than the one you signed; run it without --restored")
+    _check_keys(home, agreement, signed_here=True)
+    standing = Standing(collaboration, agreement, document, _signed(collaboration.signatures, agreement, document))
+    if standing.missing:
+        raise AgreementRefused("the room relays an agreement that is not signed by everybody; tell the operator")
+    return standing, parsed(kept)
+
+
+def _relayed(room: Room, text: str) -> tuple[Collaboration, bytes, Agreement]:
+    """A collaboration, by its id or name, with its agreement's bytes and what they say. Raises `AgreementRefused`."""
+    collaboration = find(room, text)
+    document = room.agreement(collaboration.id)
+    agreement = parsed(document)
+    if agreement.id != collaboration.id or agreement.sha256() != collaboration.agreement_sha256:
+        raise AgreementRefused("the room relays an agreement that is not this collaboration's; tell the operator")
+    return collaboration, document, agreement
+
+
+def go_back(home: Home, standing: Standing) -> None:
+    """Takes an older agreement as the one that counts again. What was tightened since has to be tightened again."""
+    agreement = standing.agreement
+    home.save_agreement(agreement.id, standing.document)
+    home.save_tightened(agreement.id, agreement.sha256(), own_serial(home, standing.collaboration))
 
 
 def _known_keys(home: Home, room: Room) -> Callable[[str], PublicKeys]:

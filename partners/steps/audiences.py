@@ -56,7 +56,7 @@ def prepare(
     `collaboration` is its id or its name; without it, the one agreement that has the map's audience. Raises
     `NotAgreed`, `reading.BadFile`.
     """
-    agreement = _agreed(home, mapping, collaboration)
+    agreement = _required(home, mapping, collaboration)
     epoch = home.highest_epoch(agreement.id)
     secret = home.secret(agreement.id, epoch)
     if secret is None:
@@ -76,6 +76,21 @@ def prepare(
         progress=progress,
     )
     return replace(made, suppressed=listed(made.audience_path, home.suppressions(agreement.id), made.manifest.manifest))
+
+
+def with_lists(home: Home, mapping: Map, collaboration: str | None = None) -> Map:
+    """The map with the code-lists of the agreement that was signed here, where one has its audience.
+
+    Raises `NotAgreed` where several have, or where `collaboration` is named and has not.
+    """
+    found = _required if collaboration else _agreed
+    agreement = found(home, mapping, collaboration)
+    agreed = agreement.audience(AudienceRef(mapping.name, mapping.audience)) if agreement else None
+    signed = {each.name: each.values for each in agreed.attributes} if agreed else {}
+    return replace(
+        mapping,
+        attributes=tuple(replace(each, values=signed.get(each.name, each.values)) for each in mapping.attributes),
+    )
 
 
 def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
@@ -104,7 +119,16 @@ def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     return Uploaded(manifest, version, known)
 
 
-def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement:
+def _required(home: Home, mapping: Map, text: str | None) -> Agreement:
+    """The one agreement that the map is prepared for. Raises `NotAgreed`."""
+    found = _agreed(home, mapping, text)
+    if found is None:
+        ref = AudienceRef(mapping.name, mapping.audience)
+        raise NotAgreed(f"no agreement that you signed has the audience {ref}; run `agree` first, or change the map")
+    return found
+
+
+def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement | None:
     documents = (home.agreement(identifier) for identifier in home.collaborations())
     signed = [parsed(document) for document in documents if document is not None]
     ref = AudienceRef(mapping.name, mapping.audience)
@@ -113,11 +137,9 @@ def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement:
     ]
     if len(fitting) > 1:  # what is over does not stand in the way
         fitting = [agreement for agreement in fitting if agreement.id in home.running()]
-    if not fitting:
-        raise NotAgreed(f"no agreement that you signed has the audience {ref}; run `agree` first, or change the map")
     if len(fitting) > 1:
         raise NotAgreed(f"several agreements have the audience {ref}; name one with --collab")
-    return fitting[0]
+    return fitting[0] if fitting else None
 
 
 def prepared_files(path: Path) -> tuple[SignedManifest, Path]:

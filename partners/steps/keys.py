@@ -78,7 +78,7 @@ def revoke(home: Home, room: Room, identifier: str, now: datetime) -> str:
     found = _named(room.own_keys(), identifier)
     if found is None:
         raise KeysRefused("you have no such key; `cleanroom-partner key list` shows the ids")
-    if not found.counts:
+    if found.over:
         return found.id
     return _change(home, room, Action.REVOKE, found.role, found.signing, found.sealing, now)
 

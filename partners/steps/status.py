@@ -12,6 +12,7 @@ from partners.key_change import Role
 from partners.room.client import Room
 from partners.room.collaborations import Auditor, Collaboration, CollaborationState, Rotating
 from partners.steps import agreements, replacing, withdrawals
+from partners.steps.agreements import AgreementRefused
 from policies.question import AudienceRef
 
 
@@ -36,20 +37,25 @@ class Status:
 
 def status(home: Home, room: Room) -> tuple[Status, ...]:
     """Every collaboration of this partner. The log's newest checkpoint is checked on the way, and amendments that came
-    in force are taken over. Raises `AgreementRefused`.
+    in force are taken over. One that cannot be is told in its collaboration, and stops nothing else.
     """
     room.log.refresh()
     if home.room().role is Role.WAITING:
         return ()
     everyone = room.collaborations()
+    refused = dict[str, str]()
     for each in everyone:
         kept = home.agreement(each.id)
         amended = kept is not None and hashlib.sha256(kept).hexdigest() != each.agreement_sha256
         if amended and home.room().partner not in each.left:
-            agreements.read(home, room, each.id)
+            try:
+                agreements.read(home, room, each.id)
+            except AgreementRefused as problem:
+                refused[each.id] = f"{problem}; after a restore of the room: `agree {each.id} --restored`"
         if each.state is CollaborationState.CLOSED:
             home.end(each.id)
     found = [_status(home, room, each) for each in everyone]
+    found = [replace(each, next=refused.get(each.id, each.next)) for each in found]
     if home.room().role is not Role.OWNER:
         return tuple(found)
     again = (withdrawals.send_again(home, room, each) for each in everyone)

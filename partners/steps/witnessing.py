@@ -25,15 +25,21 @@ def witness_of(home: Home) -> Witness:
 
 def cosign_newest(home: Home, room: Room, time: int) -> int:
     """Cosigns the newest checkpoint, and hands that to the room; its size. Raises `NotCosigned`, `LogRefused`."""
-    for _ in range(ATTEMPTS):
+    grew = NotCosigned("the log kept growing while it was cosigned; run it again")
+    failed: Failure = grew
+    for _ in range(ATTEMPTS):  # another command of this folder may cosign, and keep, a newer one at any step
         room.log.refresh()
         witness = witness_of(home)
         last = witness.last(room.log.key)
         try:
             message, proof = room.log.extension(last.size)
         except ValueError:
-            raise LogRefused("the room's log is smaller than what was cosigned here; tell the other partners") from None
+            failed = LogRefused("the room's log is smaller than what was cosigned here; tell the other partners")
+            continue
+        failed = grew
         answer = witness.add_checkpoint(Request(last.size, proof, message).encode(), time)
+        if answer.status is HTTPStatus.CONFLICT:
+            continue
         if not answer.ok:
             raise NotCosigned(f"not cosigned: {answer.body.decode().strip()}; tell the other partners")
         try:
@@ -43,4 +49,4 @@ def cosign_newest(home: Home, room: Room, time: int) -> int:
                 raise
             continue
         return read_unverified(message).size
-    raise NotCosigned("the log kept growing while it was cosigned; run it again")
+    raise failed

@@ -1,6 +1,7 @@
 """From a customer file to a published version, and what is never sent."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from partners.room.answers import VersionState
 from partners.room.connection import RoomUnreachable
 from partners.steps import agreements, audiences, joining, secret
 from partners.steps.audiences import UploadRefused
+from partners.values import values
 from tests.partners_cli.conftest import Partner, agreement_table
 from tests.partners_cli.fake_room import FakeRoom
 
@@ -51,6 +53,20 @@ def identifier(fresh: Partner, tasty: Partner) -> str:
     secret.make(fresh.home, fresh.room, standing.agreement.id)
     secret.accept(tasty.home, tasty.room)
     return standing.agreement.id
+
+
+def test_the_signed_lists_are_those_that_count(fresh: Partner, identifier: str, tmp_path: Path) -> None:
+    """The guide's map names no list; what `prepare` would make `other` is seen before it."""
+    mapped = customer_file(tmp_path)
+    rows = (tmp_path / "fresh.csv").read_text().replace("12000", "12001").replace("gold", "Gold")
+    (tmp_path / "fresh.csv").write_text(rows)
+    assert values(mapped, lambda done, whole: None) == ()
+    listed = audiences.with_lists(fresh.home, mapped)
+    (found,) = values(listed, lambda done, whole: None)
+    assert (found.setting, found.shown, found.becomes, found.rows) == ("attribute tier", "Gold", "other", 40)
+    assert audiences.with_lists(fresh.home, replace(mapped, audience="others")).attributes == mapped.attributes
+    with pytest.raises(NotAgreed, match="no agreement"):
+        audiences.with_lists(fresh.home, mapped, "another-2026")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from partners import keys
 from partners.cli import main
-from partners.commands.terminal import PASSPHRASE
+from partners.commands.terminal import NEW_PASSPHRASE, PASSPHRASE
 from tests.partners_cli.conftest import AGREEMENT
 from tests.partners_cli.fake_room import URL, FakeRoom
 from tests.partners_cli.test_audiences import customer_file
@@ -164,6 +164,39 @@ def test_a_draft_is_printed_and_nothing_sent(terminal: Terminal) -> None:
     assert terminal.fake.requests == []
 
 
+def test_a_draft_goes_into_a_file_as_it_is(terminal: Terminal) -> None:
+    """Whatever encoding the terminal has, and behind what is there, of any editor; or nothing is changed."""
+    customer_file(terminal.folder)
+    place = str(terminal.folder / "map.toml")
+    rows = (terminal.folder / "fresh.csv").read_text().replace("gold", "złoty")
+    (terminal.folder / "złoty.csv").write_text(rows, encoding="utf-8")
+    Path(place).write_text(Path(place).read_text().replace("fresh.csv", "złoty.csv"), encoding="utf-8")
+    out = terminal.folder / "my agreement.toml"
+    draft = ["propose", "--draft-domains", place, "--into", str(out)]
+    said = terminal.done("fresh", *draft)
+    assert f"propose '{out}'" in said
+    first = out.read_bytes()
+    assert "złoty".encode() in first
+    out.write_bytes(b"\xef\xbb\xbf" + AGREEMENT.encode().rstrip())
+    terminal.done("fresh", *draft)
+    assert out.read_bytes() == AGREEMENT.encode().rstrip() + b"\n\n" + first
+    out.write_bytes(AGREEMENT.encode("utf-16"))
+    assert "UTF-8" in failed(terminal("fresh", *draft))
+    assert out.read_bytes() == AGREEMENT.encode("utf-16")
+    assert "--draft-domains" in failed(terminal("fresh", "propose", "--into", str(out)), 2)
+    for other in ("fresh.csv", "map.toml"):  # no file of an agreement
+        before = (terminal.folder / other).read_bytes()
+        assert terminal("fresh", *draft[:-1], str(terminal.folder / other)).exit_code
+        assert (terminal.folder / other).read_bytes() == before
+    (terminal.folder / "link.toml").symlink_to(out)
+    assert "plain file" in failed(terminal("fresh", *draft[:-1], str(terminal.folder / "link.toml")), 2)
+
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    program = f"from partners.cli import main\nmain(['propose', '--draft-domains', {place!r}])\n"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=True)
+    assert printed.stdout == first
+
+
 FAILURES = {
     "no keys": (["join", URL, "code"], "keygen"),
     "no room": (["status"], "cleanroom-partner join"),
@@ -308,4 +341,21 @@ def test_a_passphrase_on_request(terminal: Terminal, monkeypatch: pytest.MonkeyP
     terminal.done("fresh", "passphrase", "--remove")
     monkeypatch.delenv(PASSPHRASE)
     terminal.done("fresh", "status")
-    assert PASSPHRASE in terminal("fresh", "passphrase").stderr
+    assert NEW_PASSPHRASE in terminal("fresh", "passphrase").stderr
+
+
+def test_another_passphrase_from_a_script(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one before and the new one have a variable each; what changes nothing does not say that it did."""
+    monkeypatch.setitem(keys.SCRYPT, "n", 2**7)
+    monkeypatch.setenv(PASSPHRASE, "correct horse battery")
+    terminal.done("fresh", "keygen", "--passphrase")
+    assert NEW_PASSPHRASE in failed(terminal("fresh", "passphrase"))
+    monkeypatch.setenv(NEW_PASSPHRASE, "correct horse battery")
+    assert "have this passphrase already" in failed(terminal("fresh", "passphrase"))
+    monkeypatch.setenv(NEW_PASSPHRASE, os.fsdecode(b"another horse \xff\xfe"))
+    assert "text in UTF-8" in failed(terminal("fresh", "passphrase"))
+    monkeypatch.setenv(NEW_PASSPHRASE, "another horse battery")
+    terminal.done("fresh", "passphrase")
+    assert "not the passphrase" in failed(terminal("fresh", "passphrase"))
+    monkeypatch.setenv(PASSPHRASE, "another horse battery")
+    terminal.done("fresh", "join", URL, terminal.fake.invite("fresh"))

@@ -284,14 +284,26 @@ def test_two_new_logs_in_a_row(fake: FakeRoom, tmp_path: Path) -> None:
     assert at.known.refresh().origin == third
 
 
-def test_a_cut_between_pinning_and_keeping(fake: FakeRoom, tmp_path: Path) -> None:
-    """The key is that of the new log already, the checkpoint still of the old one: it was followed."""
+def test_a_checkpoint_from_a_backup_of_before_the_restore(fake: FakeRoom, tmp_path: Path) -> None:
+    """The key is that of the new log already, the checkpoint that of the old one: it is followed once more."""
     at = Restored(fake, tmp_path, 20)
     at.begin()
     before = (tmp_path / "checkpoint").read_bytes()
     at.known.refresh()
     (tmp_path / "checkpoint").write_bytes(before)
     assert known_log(fake, tmp_path).refresh().origin == NEXT
+
+
+def test_a_cut_between_keeping_and_pinning(fake: FakeRoom, tmp_path: Path) -> None:
+    """The checkpoint is that of the new log already, the pinned key still of the old one: the next look pins it."""
+    at = Restored(fake, tmp_path, 20)
+    at.begin()
+    old = at.known.key
+    at.known.refresh()
+    pinned: list[VerifierKey] = []
+    again = KnownLog(old, tmp_path / "checkpoint", fake, pinned.append)
+    assert again.refresh().origin == NEXT
+    assert pinned == [at.known.key]
 
 
 def test_tiles_that_agree_with_both_checkpoints_and_not_with_each_other_prove_nothing(

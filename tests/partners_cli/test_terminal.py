@@ -1,11 +1,13 @@
 """Progress on a terminal: how much, how fast, how long still. Elsewhere nothing."""
 
+import os
 from io import StringIO
+from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 from rich.console import Console
 
-from partners.commands.terminal import progress
+from partners.commands.terminal import progress, quoted
 from partners.prepare import READING, WRITING
 from partners.steps.audiences import CHECKING, UPLOADING
 
@@ -61,3 +63,19 @@ def test_a_line_fits_a_narrow_terminal(step: str) -> None:
 
 def test_nothing_where_nobody_looks() -> None:
     assert shown(UPLOADING, 1, 2, 1, terminal=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "posix", "windows"),
+    [
+        (r"prepared/drive.manifest.json", "prepared/drive.manifest.json", r"prepared\drive.manifest.json"),
+        (r"my files/drive.json", "'my files/drive.json'", r'"my files\drive.json"'),
+        (r"a&b/$HOME.json", "'a&b/$HOME.json'", r'"a&b\$HOME.json"'),
+    ],
+)
+def test_a_path_in_a_hint_can_be_typed(path: str, posix: str, windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert quoted(PurePosixPath(path)) == posix
+    with monkeypatch.context() as system:
+        system.setattr(os, "name", "nt")
+        typed = quoted(PureWindowsPath(path))
+    assert typed == windows

@@ -1,5 +1,6 @@
 """`cleanroom audit list`: what the log says, from the room and from an export, with filters."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cleanroom.audit import export
+from cleanroom.audit import archive, export
+from cleanroom.audit.documents import KEYS_BEGIN
+from cleanroom.audit.events import EventKind
+from cleanroom.audit.listing import Filter, _named
+from cleanroom.audit.verify import Finding, Verdict
+from cleanroom.auditing import _show
 from cleanroom.catalog import documents
 from cleanroom.cli import cli
-from partners.transparency.entry import Body
+from cleanroom.failures import EXPECTED
+from partners.transparency.encoding import encode_base64
+from partners.transparency.entry import Body, Entry, commitment
+from partners.transparency.tiles import encode_bundle
+from policies import canonical
 from tests.room.conftest import Collaboration
 
 OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
@@ -88,3 +98,51 @@ def test_a_file_that_is_no_export(tmp_path: Path) -> None:
     told = CliRunner().invoke(cli, ["audit", "list", str(tmp_path / "log.tar")])
     assert told.exit_code == 1
     assert told.exception is not None
+
+
+def crafted(folder: Path, body: Body, time: int = 1) -> Path:
+    """An archive of one entry, which no room wrote."""
+    nonce = bytes(32)
+    opened = {"body": body.encode().decode(), "nonce": encode_base64(nonce), "seq": 0}
+    bundle = encode_bundle([Entry(0, time, commitment(nonce, body.encode())).encode()])
+    path = folder / "crafted.tar"
+    with path.open("wb") as file:
+        lines = canonical.dumps(opened) + b"\n"
+        archive.write(file, [("bodies.jsonl", io.BytesIO(lines)), ("tile/entries/000.p/1", io.BytesIO(bundle))])
+    return path
+
+
+def test_a_time_that_is_no_date(tmp_path: Path) -> None:
+    told = CliRunner().invoke(cli, ["audit", "list", str(crafted(tmp_path, Body("room:init", None, None, {}), 10**15))])
+    assert told.exit_code == 1
+    assert isinstance(told.exception, EXPECTED)
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b2J\u202e"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_archive_does_not_speak_to_the_terminal(tmp_path: Path, form: list[str]) -> None:
+    body = Body("room:init", None, None, {"report": HOSTILE})
+    told = CliRunner().invoke(cli, ["audit", "list", str(crafted(tmp_path, body)), *form])
+    assert told.exit_code == 0
+    assert all(line.isprintable() for line in told.stdout.split("\n"))
+    assert r"]0;owned\u0007\u009b2J\u202e" in told.stdout
+    if form:
+        assert json.loads(told.stdout)["details"]["report"] == HOSTILE
+
+
+def test_neither_do_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(Verdict((), 1, findings=(Finding(0, HOSTILE, HOSTILE, HOSTILE),)), as_json=False)
+    assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
+
+
+@pytest.mark.parametrize("event", sorted(KEYS_BEGIN - {EventKind.PARTNER_JOIN}))
+def test_who_did_it_is_known_from_the_entry_with_which_the_key_came(event: EventKind) -> None:
+    bodies = [
+        Body(event, None, "old", {"partner": "tasty", "key": "new"}),
+        Body("decision:release", "drive", "new", {"report": "r"}),
+    ]
+    lines = list(_named((Entry(at, 1, "0" * 64).encode(), body) for at, body in enumerate(bodies)))
+    assert lines[1].by == "tasty"
+    assert Filter(partner="tasty").takes(lines[1])

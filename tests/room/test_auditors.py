@@ -160,11 +160,9 @@ def test_an_auditor_is_no_partner(published: Collaboration) -> None:
     assert stage.rows("select distinct owner from commitments order by owner") == [("fresh",), ("sunny",), ("tasty",)]
 
 
-def test_the_commands(published: Collaboration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands(published: Collaboration, tmp_path: Path) -> None:
     """As docs/auditors.md tells it."""
     stage, file = published.stage, tmp_path / "log.tar"
-    for name in ("CLEANROOM_DATA", "CLEANROOM_KEYS"):
-        monkeypatch.setenv(name, "")
     done = operator(stage, "appoint-auditor", "eve", published.id)
     assert done.exit_code == 0, done.output
     code = done.stdout.strip()
@@ -187,9 +185,7 @@ def test_the_commands(published: Collaboration, tmp_path: Path, monkeypatch: pyt
     assert "appointed to no collaboration" in run(stage, "eve", "audit", "ledger").stdout
 
 
-def test_a_name_is_an_auditors_or_a_partners(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CLEANROOM_DATA", "CLEANROOM_KEYS"):
-        monkeypatch.setenv(name, "")
+def test_a_name_is_an_auditors_or_a_partners(joined: Stage) -> None:
     identifier = joined.propose(VISITS, Brand("tasty", "readers", ("email",)))
     assert operator(joined, "appoint-auditor", "eve", identifier).exit_code == 0
     assert "is an auditor's name" in operator(joined, "invite", "eve").output

@@ -1,15 +1,19 @@
 """Backups: the same room from a copy that was taken while it worked."""
 
+import re
 import shutil
+import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from cleanroom import backup, setup
+from cleanroom import backup, recovery, setup
 from cleanroom.audit.signer import SignerRefused
 from cleanroom.backup import BackupFailed
+from cleanroom.catalog.catalog import Catalog
 from cleanroom.cli import cli
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, READERS, Stage, people, settings
@@ -118,3 +122,33 @@ def test_the_command(worked: Collaboration, tmp_path: Path) -> None:
     assert "never of log.state" in told.stderr
     again = CliRunner().invoke(cli, ["backup", str(tmp_path / "copy"), *folders])
     assert isinstance(again.exception, BackupFailed)
+
+
+def test_no_backup_inside_what_it_is_a_backup_of(worked: Collaboration) -> None:
+    settings = worked.stage.room.settings
+    before = sorted(settings.data.iterdir()), sorted(settings.keys.iterdir())
+    for folder in (settings.data / "copy", settings.keys / "copy", settings.data / ".." / settings.data.name / "copy"):
+        with pytest.raises(BackupFailed, match="name a folder elsewhere"):
+            backup.backup(worked.stage.room, folder, quiet)
+    assert (sorted(settings.data.iterdir()), sorted(settings.keys.iterdir())) == before
+
+
+def test_the_way_back_in_a_container(worked: Collaboration, tmp_path: Path) -> None:
+    """The commands of docs/operating.md, in folders that cannot be replaced."""
+    place = tmp_path / "srv"
+    place.mkdir()
+    (place / "backups").mkdir(mode=0o700)
+    backup.backup(worked.stage.room, place / "backups" / "2026-03-14", quiet)
+    worked.stage.ask("fresh", worked.id, OVERLAP)
+    for name, source in (("data", worked.stage.room.settings.data), ("keys", worked.stage.room.settings.keys)):
+        shutil.copytree(source, place / name)
+    said = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+    typed = re.findall(r"room -ec '\n(.+?)'\n", said.partition("\n## In a container\n")[2], re.DOTALL)[0]
+    subprocess.run(["sh", "-ec", typed.replace("/srv/room", str(place))], check=True)
+    assert {path.stat().st_mode & 0o077 for path in (place / "data").iterdir()} == {0}
+    with Catalog(place / "data" / "catalog.sqlite") as catalog:
+        assert catalog.one("select 1 from reports") is None
+    found = replace(worked.stage.room.settings, data=place / "data", keys=place / "keys")
+    made = recovery.recover(found, place / "backups" / "damaged" / "catalog.sqlite", [])
+    assert made is not None
+    assert setup.start(found).origin == worked.stage.room.origin

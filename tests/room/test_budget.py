@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cleanroom import exporting
+from cleanroom import exporting, setup
 from cleanroom.audit import verify
 from cleanroom.replay.judge import Judge
 from partners import receipts
@@ -20,7 +21,7 @@ from partners.transparency.encoding import encode_base64
 from policies import canonical, request
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
-from tests.room.stage import DRIVE, READERS, Stage
+from tests.room.stage import DRIVE, READERS, Stage, people
 
 OVERLAP: dict[str, Any] = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
 QUARTER = MICRO // 4
@@ -213,3 +214,40 @@ def test_the_same_grant_twice_at_once_counts_once(joined: Stage) -> None:
         thread.join()
     assert sorted(answers) == [201, 409, 409, 409]
     assert joined.players["fresh"].room.ledger().allowance == 6 * MICRO
+
+
+def test_a_part_of_the_log_accuses_nobody_of_what_it_cannot_know(
+    shared_published: Collaboration, tmp_path: Path
+) -> None:
+    """fresh has spent its lifetime elsewhere, tasty its part here: the refusal names fresh, which comes first."""
+    with shared_published.stage.copy(tmp_path, allowance=300_000) as stage:
+        small = stage.agree(DRIVE, READERS, name="small", epsilon_total=0.3)
+        stage.share_secret(small)
+        for brand, numbers in ((DRIVE, range(300)), (READERS, range(100, 400))):
+            stage.publish(small, brand, people(numbers))
+        first, second, third = different(3)
+        assert stage.ask("fresh", small, first).released
+        assert grant(stage, "tasty", epsilon=5 * MICRO).status_code == 201
+        assert stage.ask("fresh", shared_published.id, second).released
+        assert stage.ask("fresh", small, third).reason == "budget_spent"
+        assert stage.leaves()[-1][1]["about"] == "fresh"
+        for only in (None, (small,)):
+            with stage.room.catalog() as catalog:
+                exporting.write(stage.room, catalog, tmp_path / "log.tar", only)
+            verdict = verify.verify(tmp_path / "log.tar", stage.room.signer.verifier, replay=Judge)
+            assert verdict.findings == ()
+            assert ("1 not" in verdict.checks[-1].detail) is (only is not None)
+
+
+def test_a_server_with_another_allowance_says_so_in_the_log_first(published: Collaboration, tmp_path: Path) -> None:
+    """`gunicorn wsgi:app` opens the room so; `serve` has recorded its start before."""
+    stage = published.stage
+    changed = replace(stage.room.settings, allowance=100_000)
+    for _ in range(2):
+        stage.room = setup.open_serving(changed, stage.clock)
+    assert [event for event, _ in stage.leaves()].count("room:start") == 1
+    stage.reopen()
+    assert stage.ask("fresh", published.id, OVERLAP).reason == "budget_spent"
+    with stage.room.catalog() as catalog:
+        exporting.write(stage.room, catalog, tmp_path / "log.tar")
+    assert verify.verify(tmp_path / "log.tar", stage.room.signer.verifier, replay=Judge).ok

@@ -14,13 +14,15 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from click.testing import CliRunner
 
 from cleanroom import exporting
 from cleanroom.audit import archive, verify
 from cleanroom.audit.export import BODIES, DOCUMENTS, README, VERIFIER, VERIFIER_TEXT
+from cleanroom.cli import cli
 from cleanroom.replay.judge import Judge
 from partners.transparency.merkle import leaf_hash
-from partners.transparency.note import VerifierKey
+from partners.transparency.note import SigningKey, VerifierKey
 from partners.transparency.tiles import decode_bundle, encode_bundle
 from policies import canonical
 from tests.audit.test_export_and_verify import Members, failed, pack, unpack
@@ -136,6 +138,16 @@ def test_the_example_verifier_alone_with_an_export(exported: Exported, tmp_path:
     assert third == "not checked here: witnesses, signatures of documents, and what the decisions should have been"
 
 
+def test_the_example_verifier_and_a_checkpoint_of_the_log_before(exported: Exported, tmp_path: Path) -> None:
+    """One that was kept from before a restore: the same public key, under another name."""
+    size_and_root = exported.older.decode().partition("\n\n")[0].partition("\n")[2]
+    before = SigningKey("room.example/audit-v0", bytes(32))
+    (tmp_path / "older").write_bytes(before.sign(f"{before.name}\n{size_and_root}\n"))
+    told = run(tmp_path, exported.path.read_bytes(), str(exported.key), "older")
+    assert told.returncode == 1
+    assert told.stderr == "FAILED: it is of another log than this key's; cleanroom audit verify --older compares\n"
+
+
 def test_entries_that_lead_to_another_root(exported: Exported, tmp_path: Path) -> None:
     """Another time in one entry, its tile made anew: only the signed root tells."""
     members = unpack(exported.path)
@@ -210,3 +222,21 @@ def test_the_example_verifier_sees_what_it_says_it_checks(exported: Exported, tm
             assert not in_this_process(pack(bad, changed), str(exported.key)), name
     finally:
         sys.excepthook = hook
+
+
+def test_the_command_exports_one_collaboration(published: Collaboration, tmp_path: Path) -> None:
+    settings = published.stage.room.settings
+    where = ["--data", str(settings.data), "--keys", str(settings.keys)]
+    told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "a.tar"), "--collab", published.id, *where])
+    assert told.exit_code == 0, told.output
+    verdict = verify.verify(tmp_path / "a.tar", published.stage.room.signer.verifier, replay=Judge)
+    assert verdict.ok
+    told = CliRunner().invoke(cli, ["audit", "export", str(tmp_path / "b.tar"), "--collab", "nothing", *where])
+    assert (told.exit_code, (tmp_path / "b.tar").exists()) == (2, False)
+
+
+def test_a_quorum_of_nobody_is_no_check(exported: Exported) -> None:
+    told = CliRunner().invoke(
+        cli, ["audit", "verify", str(exported.path), "--vkey", str(exported.key), "--quorum", "1"]
+    )
+    assert (told.exit_code, "give each with --witness" in told.stderr) == (2, True)

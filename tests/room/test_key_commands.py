@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cleanroom.cli import cli
 from partners import keys as key_files
 from partners.cli import main
-from partners.commands.terminal import PASSPHRASE
+from partners.commands.terminal import NEW_PASSPHRASE, PASSPHRASE
 from partners.key_change import Role
 from partners.keys import key_id
 from partners.room.connection import RoomRefused
@@ -67,7 +67,8 @@ def test_what_is_no_public_key(joined: Stage) -> None:
 
 
 def test_rotated_keys_keep_their_passphrase(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PASSPHRASE, "four words and more")
+    for variable in (PASSPHRASE, NEW_PASSPHRASE):
+        monkeypatch.setenv(variable, "four words and more")
     monkeypatch.setattr(key_files, "SCRYPT", {"n": 2**4, "r": 8, "p": 1})
     command(joined, "fresh", "passphrase")
     command(joined, "fresh", "key", "rotate", "--yes")
@@ -80,11 +81,8 @@ def operator(stage: Stage, *arguments: str) -> Any:
     return CliRunner().invoke(cli, [*arguments, *folders])
 
 
-def test_the_operator_ends_a_stolen_key(published: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operator_ends_a_stolen_key(published: Collaboration) -> None:
     stage = published.stage
-    # The commands set these for their children, and take the time from the machine.
-    for name in ("CLEANROOM_DATA", "CLEANROOM_KEYS"):
-        monkeypatch.setenv(name, "")
     identity = stage.players["fresh"].identity
     identifier = key_id(identity.public.signing)
     done = operator(stage, "revoke-key", "fresh", identifier)

@@ -4,7 +4,7 @@ A child of this process, which is a room with everything but gunicorn, asks and 
 found from outside, by the calls that Python tells a profiler of: the room has no hook for it. No answer is ever without
 its leaf, the log has no gap, the ledger is the sum of the costs, and the next start answers.
 
-`make soak` kills the whole room a thousand times. READY, if set, is a file to which the seconds of each start go.
+`make soak` kills the whole room a thousand times.
 """
 
 import os
@@ -29,7 +29,7 @@ from policies import request
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
 from tests.room.ledgers import decisions
-from tests.room.served import Served, set_clock
+from tests.room.served import Served, note_ready, set_clock
 from tests.room.stage import DRIVE, READERS, Stage, people
 from tests.soak import FACTOR
 
@@ -120,8 +120,9 @@ class Asking:
 
     def __init__(self, at: Collaboration, served: Served, answered: dict[str, int]) -> None:
         self._id, self._answered, self.problems = at.id, answered, list[str]()
-        rooms = [joining.open_room(at.stage.players["fresh"].home, served.transport()) for _ in range(CLIENTS)]
-        self._threads = [threading.Thread(target=self._ask, args=(room,)) for room in rooms]
+        home = at.stage.players["fresh"].home
+        self._rooms = [joining.open_room(home, served.transport()) for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._ask, args=(room,)) for room in self._rooms]
         for thread in self._threads:
             thread.start()
 
@@ -142,6 +143,8 @@ class Asking:
     def ended(self) -> None:
         for thread in self._threads:
             thread.join()
+        for room in self._rooms:
+            room.close()
 
 
 def test_killed_at_any_time_under_load(loaded: Collaboration, tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ def test_killed_at_any_time_under_load(loaded: Collaboration, tmp_path: Path) ->
         for _ in range(KILLS):
             begun = time.monotonic()
             served.start()
-            ready(time.monotonic() - begun)
+            note_ready(time.monotonic() - begun)
             asking = Asking(loaded, served, answered)
             time.sleep(random.uniform(0, 0.5))
             served.kill()
@@ -165,10 +168,3 @@ def test_killed_at_any_time_under_load(loaded: Collaboration, tmp_path: Path) ->
         with served.room("tasty") as room:
             assert reporting.ask(room, loaded.id, request.from_json(OVERLAP)).released
     assert KILLS == 1 or answered, "some questions were answered"
-
-
-def ready(seconds: float) -> None:
-    """Notes how long a start took, where that is wanted: it is measured here, and nothing depends on it."""
-    if where := os.environ.get("READY"):
-        with Path(where).open("a") as file:
-            file.write(f"{seconds:.3f}\n")

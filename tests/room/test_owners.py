@@ -76,7 +76,14 @@ def test_a_stranger_sees_nothing(ids: dict[str, Any]) -> None:
                 assert shown(client.request(method, gone, **arguments)) == shown(there), path
         assert client.get("/v1/collaborations").json() == {"collaborations": []}
         ledger = client.get("/v1/ledger").json()
-        assert ledger == {"partner": "sunny", "allowance": 5_000_000, "spent": 0, "grants": 0, "collaborations": []}
+        assert ledger == {
+            "partner": "sunny",
+            "allowance": 5_000_000,
+            "spent": 0,
+            "grants": 0,
+            "signed_grants": [],
+            "collaborations": [],
+        }
     assert ids["stage"].rows("select count(*) from log_entries") == before
 
 

@@ -158,6 +158,16 @@ def test_agreements_are_named_by_the_bytes_that_were_signed(trio: Trio) -> None:
         assert documents.from_json(documents.to_json(agreement)) == agreement
 
 
+def test_a_full_tile_is_asked_for_again(joined: Stage) -> None:
+    """After a restore that lost entries, it may have other bytes, and a proxy would show the old ones."""
+    tile = joined.room.settings.log / "tile" / "0" / "000"
+    tile.write_bytes(bytes(256 * 32))
+    with joined.anybody() as client:
+        answer = client.get("/v1/log/tile/0/000")
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
 def test_a_checkpoint_is_served_as_it_was_published(published: Collaboration) -> None:
     published.stage.ask("tasty", published.id, OVERLAP)
     with published.stage.anybody() as client:

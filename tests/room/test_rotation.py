@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
-from cleanroom import changes, epochs, jobs
-from cleanroom.catalog import collaborations
+from cleanroom import epochs, jobs
+from cleanroom.cli import cli
 from partners import notices
 from partners.notices import Rotation
 from partners.room.connection import RoomRefused
@@ -219,10 +220,11 @@ def test_a_file_of_the_epoch_before_comes_too_late(exact: Collaboration) -> None
 
 def test_a_closed_collaboration_leaves_no_token(exact: Collaboration) -> None:
     withdrawing.send(exact, emails(range(100, 140)))
-    with exact.stage.room.catalog() as catalog:
-        found = collaborations.get(catalog, exact.id)
-        assert found is not None
-        changes.close(exact.stage.room, catalog, found)
+    settings = exact.stage.room.settings
+    folders = ["--data", str(settings.data), "--keys", str(settings.keys)]
+    said = CliRunner().invoke(cli, ["close", exact.id, "--yes", *folders])
+    assert said.exit_code == 0, said.output
+    assert "Lists of withdrawals go with the files" in said.stderr
     work(exact.stage)
     assert rekey_keys(exact) == []
     assert exact.stage.rows("select count(*) from withdrawn") == [(0,)]

@@ -1,10 +1,17 @@
 """A room whose log is witnessed: cosignatures beside the checkpoint, and a quorum before an answer leaves."""
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from time import sleep
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,9 +24,9 @@ from partners import receipts
 from partners.cli import main
 from partners.reports import Report
 from partners.room.connection import RoomRefused
-from partners.steps.witnessing import witness_of
-from partners.transparency.cosignature import WitnessKey, cosigned
-from partners.witness import Witness
+from partners.steps.witnessing import cosign_newest, witness_of
+from partners.transparency.cosignature import WitnessKey, WitnessSigner, cosigned
+from partners.witness import Request, Witness
 from partners.witness_server import server
 from tests.room.conftest import Collaboration
 from tests.room.stage import Stage
@@ -98,6 +105,29 @@ def test_a_witness_does_not_cosign_a_log_that_was_rewound(published: Collaborati
     assert shown(other) == before
 
 
+def test_a_partner_that_cosigns_while_the_room_asks_it(
+    published: Collaboration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--listen` of the same folder is faster, between the look at its memory and the cosignature: it looks again."""
+    stage = published.stage
+    witness = witness_of(stage.players["tasty"].home)
+    with_witnesses(stage, Witnesses((witness.key,)))
+    player = stage.players["tasty"]
+    real, asked = player.room.log.extension, list[int]()
+
+    def faster(old: int) -> tuple[bytes, tuple[bytes, ...]]:
+        message, proof = real(old)
+        if not asked:
+            assert witness.add_checkpoint(Request(old, proof, message).encode(), 1).ok
+        asked.append(old)
+        return message, proof
+
+    monkeypatch.setattr(player.room.log, "extension", faster)
+    size = cosign_newest(player.home, player.room, 2)
+    assert asked == [0, size]
+    assert set(cosigned(shown(stage), [witness.key])) == {witness.key}
+
+
 @contextmanager
 def listening(witness: Witness, port: int = 0) -> Iterator[int]:
     with server(witness, f"127.0.0.1:{port}") as made:
@@ -106,7 +136,8 @@ def listening(witness: Witness, port: int = 0) -> Iterator[int]:
         try:
             yield made.server_address[1]
         finally:
-            witnesses._client().close()  # a process that ends would close the connections that are kept open
+            # A process that ends would close the connections that are kept open.
+            asyncio.run_coroutine_threadsafe(witnesses._client().aclose(), witnesses._loop()).result()
             witnesses._client.cache_clear()
             made.shutdown()
             thread.join()
@@ -157,6 +188,81 @@ def test_a_witness_of_another_log_counts_for_nothing(published: Collaboration) -
             other.ask("fresh", published.id, {**OVERLAP, "purpose": "modelling"})
         with pytest.raises(RoomRefused, match="Too few witnesses"):
             stage.ask("fresh", published.id, OVERLAP)
+
+
+def dripping(connection: socket.socket) -> None:
+    """A body of a megabyte, a byte at a time, each well before anybody stops waiting for the next."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    drip(connection)
+
+
+def dripping_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    drip(connection)
+
+
+def drip(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            connection.sendall(b"x")
+            sleep(0.1)
+
+
+def endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            connection.sendall(bytes(1 << 20))
+
+
+def packed(connection: socket.socket) -> None:
+    """The right answer to no question; unpacked, it has 100 MB."""
+    packer = zlib.compressobj(1, wbits=31)
+    body = b"".join(packer.compress(bytes(1 << 20)) for _ in range(100)) + packer.flush()
+    connection.sendall(b"HTTP/1.1 409 Conflict\r\nContent-Encoding: gzip\r\n")
+    connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A machine that answers each request so."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("answer", [dripping, dripping_headers, endless, packed])
+def test_a_hostile_witness_counts_for_nothing_and_holds_nothing(
+    published: Collaboration, monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None]
+) -> None:
+    """It takes neither a thread nor the room's memory, and the next question finds the room free."""
+    monkeypatch.setattr(witnesses, "DEADLINE", 0.5)
+    stage = published.stage
+    keys = [WitnessSigner(name, bytes(32)).key for name in ("a/witness", "b/witness")]
+    with answering(answer) as port, answering(answer) as other:
+        places = {key: f"http://127.0.0.1:{each}" for key, each in zip(keys, (port, other), strict=True)}
+        with_witnesses(stage, Witnesses(tuple(keys), places, 1))
+        tracemalloc.start()
+        try:
+            counts = []
+            for _ in range(3):
+                with pytest.raises(RoomRefused, match="Too few witnesses"):
+                    stage.ask("fresh", published.id, OVERLAP)
+                counts.append(threading.active_count())
+            assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        finally:
+            tracemalloc.stop()
+    assert counts[2] <= counts[0]
 
 
 def test_a_cosignature_of_nobody_and_of_another_checkpoint(published: Collaboration) -> None:
