@@ -20,12 +20,12 @@ install: .venv/installed ## Makes .venv with the room, the partner's commands an
 demo: install ## Three made-up brands meet in a room; CHECK=1 ends after the tables
 	$(BIN)/cleanroom demo $(if $(CHECK),--check)
 
-test: install ## Runs the checks and the tests (about eleven minutes on two cores)
+test: install ## Runs the checks and the tests (about nine minutes on two cores)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --package partners --package policies
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 attack: install ## Fights every attack and prints the table (minutes)
 	$(BIN)/python -m tests.attacks

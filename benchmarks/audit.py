@@ -177,7 +177,7 @@ def _story(identities: dict[str, Identity], agreement: Agreement) -> Iterator[To
     named, running = {"agreement": agreement.sha256()}, {"software": __version__, "allowance": 1000 * MICRO}
     yield start, Body(EventKind.ROOM_INIT, None, None, {"origin": ORIGIN, **running})
     for name, key in keys.items():
-        yield start, Body(EventKind.PARTNER_JOIN, None, key, {"partner": name})
+        yield start, Body(EventKind.PARTNER_JOIN, None, key, {"partner": name, "role": "owner"})
     yield start, Body(EventKind.AGREEMENT_PROPOSE, agreement.id, keys["fresh"], named)
     yield start, Body(EventKind.AGREEMENT_SIGN, agreement.id, keys["tasty"], named)
     yield start, Body(EventKind.AGREEMENT_OPEN, agreement.id, None, named)

@@ -41,3 +41,22 @@ def test_the_build_is_given_only_what_it_copies() -> None:
     needed = {each for line in copied for each in line.split()}
     assert {name.removeprefix("!") for name in ignored if name.startswith("!")} == needed
     assert all((ROOT / name).exists() for name in needed)
+
+
+def test_the_container_can_write_where_it_is_told_to() -> None:
+    """Its root is read-only: each place that the commands name is a volume, made for the room's user."""
+    image, compose = ((ROOT / "deploy" / name).read_text() for name in ("Containerfile", "compose.yaml"))
+    mounted = dict(re.findall(r"^      - (\w+):(/srv/room/\w+)$", compose, re.MULTILINE))
+    declared = compose.rpartition("\nvolumes:\n")[2].split()
+    assert "read_only: true" in compose
+    assert {f"{name}:" for name in mounted} < set(declared)
+    (made,) = re.findall(r"install --directory --owner cleanroom --mode 0700 (.+)$", image, re.MULTILINE)
+    (volumes,) = re.findall(r"^VOLUME \[(.+)\]$", image, re.MULTILINE)
+    assert set(made.split()) == set(re.findall(r'"(.+?)"', volumes)) == set(mounted.values())
+    (user,) = re.findall(r"useradd --uid (\d+)", image)
+    said = (ROOT / "docs/operating.md").read_text()
+    section = said.partition("\n## In a container\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"/srv/room/\w+", section)) == set(mounted.values())
+    assert f"chown -R {user}:{user} " in section
+    # Compose drops every capability: root writes into the room's private folder, and gives files away, with these two.
+    assert "--user root --cap-add CHOWN --cap-add DAC_OVERRIDE " in section
