@@ -93,18 +93,10 @@ class Judge:
         day = self._day(opened.time_ms, details)
         ruled = shared.ruling(details["request"], asker, day)
         derived = self._derived(shared, ruled, day)
-        if derived.event != body.event or any(derived.said.get(n) != details.get(n) for n in ("reason", "about")):
-            if self._rests_on_lifetime(derived, details):
-                self._unjudged += 1
-            else:
-                self._report("decision", _named(derived.event, derived.said), _named(body.event, details))
-            if EventKind.DECISION_REFUSE in (derived.event, body.event):
-                derived = _Derived(body.event, {**ruled.said, "day": day.isoformat()})
-        else:
+        if derived.event == body.event and derived.said.items() <= details.items():
             self._compare_fields(derived.said, details)
-        for name, value in derived.said.items():
-            if details.get(name) != value:
-                self._report(name, value, details.get(name))
+        else:
+            self._differs(derived, {**ruled.said, "day": day.isoformat()}, body.event, details)
         if body.event != EventKind.DECISION_REFUSE:
             self._take_over(shared, ruled, details, day)
 
@@ -130,6 +122,22 @@ class Judge:
             for name, price, is_new in zip(names, ruled.prices, new, strict=True)
         ]
         return _Derived(EventKind.DECISION_RELEASE if any(new) else EventKind.DECISION_REPEAT, said)
+
+    def _differs(self, derived: _Derived, always: dict[str, Any], event: str, details: dict[str, Any]) -> None:
+        """Reports what a body says otherwise. `always`: what it says of every decision, whichever it is."""
+        said = derived.said
+        if derived.event != event or any(said.get(name) != details.get(name) for name in ("reason", "about")):
+            if self._rests_on_lifetime(derived, details):
+                self._unjudged += 1
+            else:
+                self._report("decision", _named(derived.event, said), _named(event, details))
+            if EventKind.DECISION_REFUSE in (derived.event, event):
+                said = always
+        else:
+            self._compare_fields(said, details)
+        for name, value in said.items():
+            if details.get(name) != value:
+                self._report(name, value, details.get(name))
 
     def _rests_on_lifetime(self, derived: _Derived, details: dict[str, Any]) -> bool:
         """Whether a refusal is for an owner's lifetime account, which is not known, and is looked at before others."""
