@@ -4,6 +4,7 @@ Rules: a term left open (None) accepts anything; combining never loosens (proper
 terms and so cannot open anything. Privacy loss is counted in whole micro-ε (10^-6 ε): integers, never floats.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from policies.purpose import Purpose
 T = TypeVar("T")
 MICRO = 1_000_000
 LARGEST = {"minimum_size": 10**9, "minimum_audience": 10**9, "rounding": 10**9, "retention_days": 3_660}
+_PLAIN = re.compile(r"[0-9.eE+-]+")
 _MAY_BE_OPEN = ("columns", "figures", "minimum_audience")
 
 
@@ -165,7 +167,8 @@ def looser(terms: Terms, than: Terms) -> tuple[str, ...]:
 def micro(epsilon: Any) -> int:
     """Micro-ε of an ε as a person writes it (0.25, "0.25", 5). Raises `BadTerms` for more than six decimals."""
     try:
-        exact = Decimal(str(epsilon))
+        # Decimal also takes `1_0` for 10, and the digits of every script: more ε than somebody may have meant.
+        exact = Decimal(text if _PLAIN.fullmatch(text := str(epsilon)) else "")
     except InvalidOperation:
         raise BadTerms("an ε is a number such as 0.25") from None
     # The range first: arithmetic on a number out of all bounds raises, or rounds.

@@ -127,7 +127,11 @@ def upload(setup: Setup, file: Path, as_json: bool) -> None:
     already = " (the room had it already)" if uploaded.known else ""
     state = version.state.value
     say(f"{state}: {manifest.partner}/{manifest.audience}, {manifest.rows:,} rows, version {version.id}{already}")
-    say("Next: `cleanroom-partner status`, then `cleanroom-partner ask REQUEST.toml`")
+    if uploaded.waits:
+        say(f"It is under the new secret, of epoch {manifest.epoch}: unseen until every partner has moved there.")
+        say("Next: `cleanroom-partner status`, which says who has not")
+    else:
+        say("Next: `cleanroom-partner status`, then `cleanroom-partner ask REQUEST.toml`")
 
 
 COMMANDS = (values, prepare, upload)

@@ -268,7 +268,7 @@ def amend(home: Home, room: Room, text: str, table: Mapping[str, Any]) -> Standi
     proposed = _proposed(home, room, table, room.facts().floor)
     if proposed.name != before.name:
         raise BadProposal(f"an amendment keeps the name: write {before.name} in [collaboration], or propose a new one")
-    return _propose_amendment(home, room, before, proposed)
+    return _propose_amendment(home, room, standing, proposed)
 
 
 def renew_keys(home: Home, room: Room, text: str) -> Standing:
@@ -284,12 +284,13 @@ def renew_keys(home: Home, room: Room, text: str) -> Standing:
             now = known(party.name)
             parties.append(replace(party, signing_key=now.signing, sealing_key=now.sealing))
     proposed = checked(replace(standing.in_force, parties=tuple(parties), floor=room.facts().floor))
-    if tuple(parties) == standing.agreement.parties:
-        raise BadProposal("the agreement names everybody's current keys already; there is nothing to amend")
-    return _propose_amendment(home, room, standing.agreement, proposed)
+    return _propose_amendment(home, room, standing, proposed)
 
 
-def _propose_amendment(home: Home, room: Room, before: Agreement, proposed: Agreement) -> Standing:
+def _propose_amendment(home: Home, room: Room, standing: Standing, proposed: Agreement) -> Standing:
+    before, now = standing.agreement, standing.in_force
+    if replace(proposed, id=now.id, number=now.number, previous=now.previous) == now:
+        raise BadProposal("this is what holds already, keys and tightened terms included; there is nothing to amend")
     numbered = replace(proposed, id=before.id, number=before.number + 1, previous=before.sha256())
     document = numbered.canonical()
     home.save_amendment(before.id, document)

@@ -23,7 +23,7 @@ from partners.prepare import NotAgreed, Prepared
 from partners.prepare import prepare as prepare_file
 from partners.room.answers import Version, VersionState
 from partners.room.client import Room
-from partners.steps.agreements import parsed, read
+from partners.steps.agreements import find, parsed, read
 from partners.steps.withdrawals import deliver
 from policies.agreement import Agreement
 from policies.question import AudienceRef
@@ -41,11 +41,15 @@ class UploadRefused(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A published version of an audience, and the rows that it has. `known`: the room had it already."""
+    """A published version of an audience, and the rows that it has. `known`: the room had it already.
+
+    `waits`: it is under the secret of a rotation, and nobody sees it before every partner has moved.
+    """
 
     manifest: Manifest
     version: Version
     known: bool
+    waits: bool
 
 
 def prepare(
@@ -116,7 +120,7 @@ def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     if version.state is VersionState.REFUSED:
         why = version.problem.detail if version.problem else "it gave no reason"
         raise UploadRefused(f"the room refused the audience: {why.rstrip('.')}; run `prepare` again, then upload")
-    return Uploaded(manifest, version, known)
+    return Uploaded(manifest, version, known, manifest.epoch > find(room, manifest.collaboration).epoch)
 
 
 def _required(home: Home, mapping: Map, text: str | None) -> Agreement:
@@ -147,6 +151,8 @@ def prepared_files(path: Path) -> tuple[SignedManifest, Path]:
     folder, audience, kind = path.parent, *path.name.partition(".")[::2]
     if kind not in ("manifest.json", "audience.parquet"):
         raise UploadRefused("give the .manifest.json or the .audience.parquet that `prepare` wrote")
+    if not path.is_file():
+        raise UploadRefused(f"there is no {path.name} at this path; give the one that `prepare` printed")
     manifest, file = manifest_file(folder, audience), audience_file(folder, audience)
     for each in (manifest, file):
         if not each.is_file():

@@ -113,6 +113,12 @@ def test_an_upload_ends_published(fake: FakeRoom, fresh: Partner, prepared: Prep
     assert told[-1] == ("checked by the room", 100, 100)
 
 
+@pytest.mark.parametrize("name", ["nowhere.manifest.json", "nowhere.audience.parquet"])
+def test_a_path_where_nothing_is(fake: FakeRoom, fresh: Partner, prepared: Prepared, name: str) -> None:
+    with pytest.raises(UploadRefused, match=f"there is no {name} at"):
+        audiences.upload(fresh.home, fresh.room, prepared.manifest_path.with_name(name), silent)
+
+
 def test_the_same_audience_again_is_the_same_version(fake: FakeRoom, fresh: Partner, prepared: Prepared) -> None:
     first = audiences.upload(fresh.home, fresh.room, prepared.manifest_path, silent)
     again = audiences.upload(fresh.home, fresh.room, prepared.manifest_path, silent)

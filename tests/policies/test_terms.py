@@ -217,7 +217,7 @@ def test_micro(epsilon: Any, expected: int) -> None:
     [
         *(0, -1, "-0.25", "0.0000001", "1000.000001", "1e999999", "1e-999999", "NaN", "sNaN", "Infinity", "-Infinity"),
         *("", "a quarter", "0,25", "1/4", None, True, [], float("nan"), IDENTIFIER),
-        "0.2500000000000000000000000000000000000001",
+        *("0.2500000000000000000000000000000000000001", "1_0", "\N{ARABIC-INDIC DIGIT ONE}", " 1"),
     ],
 )
 def test_what_is_no_epsilon_is_refused(epsilon: Any) -> None:

@@ -11,6 +11,7 @@ from cleanroom.catalog import changes as recorded
 from cleanroom.catalog import collaborations
 from partners import notices
 from partners.notices import Leaving, Tightening
+from partners.proposal import BadProposal
 from partners.room.connection import RoomRefused
 from partners.steps import agreements
 from partners.steps import changes as steps
@@ -64,6 +65,17 @@ def test_only_tighter(opened: Collaboration) -> None:
         tighten(opened, minimum_size=100)
     assert tighten(opened, minimum_size=120, retention_days=30).in_force.terms.retention_days == 30
     assert [event for event, _ in opened.stage.leaves()].count("agreement:tighten") == 2
+
+
+def test_an_amendment_that_changes_nothing_is_not_proposed(opened: Collaboration) -> None:
+    """Nor is one that only writes down what was tightened: nothing that holds would change."""
+    fresh = opened.stage.players["fresh"]
+    for minimum_size in (None, 120):
+        if minimum_size:
+            tighten(opened, minimum_size=minimum_size)
+        with pytest.raises(BadProposal, match="nothing to amend"):
+            agreements.renew_keys(fresh.home, fresh.room, opened.id)
+    assert "agreement:amend" not in [event for event, _ in opened.stage.leaves()]
 
 
 def signed(at: Collaboration, by: str = "tasty", **changed: Any) -> dict[str, Any]:
