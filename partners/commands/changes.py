@@ -85,16 +85,15 @@ def leave(setup: Setup, collab: str, yes: bool) -> None:
     with setup.room() as (home, room):
         confirm("Your audiences there end now, and you cannot come back. Leave?", yes)
         left = changes.leave(home, room, collab, datetime.now(UTC))
-    ended = ", ".join(map(str, left.ended)) or "you had no published audience"
-    say(f"left {left.collaboration}; ended: {ended}. The room's worker removes the files within a minute.")
+    ended = ", ".join(map(str, left.ended))
+    removed = f"ended: {ended}. The room's worker removes the files within a minute."
+    say(f"left {left.collaboration}; {removed if ended else 'you had no published audience.'}")
     say("What remains: the reports that were made, what they cost you, your signatures, and the log.")
+    if left.closed:
+        say("It is closed by that, for everybody: its reports can be read, and nothing else is done there any more.")
+        return
     say("You can read reports from before, withdraw and erase; you are not asked about and do not ask any more.")
-    if len(left.staying) > 1:
-        say(
-            f"Tell {' and '.join(left.staying)}: you still know the collaboration's secret; they should make a new one."
-        )
-    else:
-        say("The collaboration is closed: nobody is left to compare with.")
+    say(f"Tell {' and '.join(left.staying)}: you still know the collaboration's secret; they should make a new one.")
 
 
 @click.command()

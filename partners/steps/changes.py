@@ -12,6 +12,7 @@ from partners.failure import Failure
 from partners.home import Home
 from partners.notices import Leaving, Tightening
 from partners.room.client import Room
+from partners.room.collaborations import CollaborationState
 from partners.steps.agreements import Standing, find, own_serial, parsed, read
 from policies import terms, tightening
 from policies.question import AudienceRef
@@ -24,10 +25,11 @@ class NotTighter(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A collaboration that was left: the audiences that ended, and the partners who go on."""
+    """A collaboration that was left: the audiences that ended, and the partners who go on; none where it `closed`."""
 
     collaboration: str
     ended: tuple[AudienceRef, ...]
+    closed: bool
     staying: tuple[str, ...]
 
 
@@ -58,10 +60,12 @@ def leave(home: Home, room: Room, text: str, now: datetime) -> Left:
     leaving = Leaving(collaboration.id, me, _written(now))
     room.leave(leaving, notices.sign(home.identity(), leaving))
     home.end(collaboration.id)
+    closed = room.collaboration(collaboration.id).state is CollaborationState.CLOSED
     return Left(
         collaboration.id,
         tuple(ref for ref, version in collaboration.audiences if ref.owner == me and version is not None),
-        tuple(name for name in names if name not in (me, *collaboration.left)),
+        closed,
+        () if closed else tuple(name for name in names if name not in (me, *collaboration.left)),
     )
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from cleanroom import changes, jobs
 from cleanroom.catalog import changes as recorded
 from cleanroom.catalog import collaborations
 from partners import notices
+from partners.cli import main
 from partners.notices import Leaving, Tightening
 from partners.proposal import BadProposal
 from partners.room.connection import RoomRefused
@@ -177,7 +179,8 @@ def test_who_leaves_takes_its_audiences_along_and_nothing_else(three: Collaborat
     stage = three.stage
     asked = stage.ask("fresh", three.id, {"kind": "overlap", "audiences": ["fresh/drive", "sunny/visits"]})
     left = leave(three, "sunny")
-    assert ([str(ref) for ref in left.ended], left.staying) == (["sunny/visits"], ("fresh", "tasty"))
+    assert ([str(ref) for ref in left.ended], left.closed) == (["sunny/visits"], False)
+    assert left.staying == ("fresh", "tasty")
     with stage.room.catalog() as catalog:
         jobs.remove_retired(stage.room, catalog)
     assert len(list((stage.room.settings.data / "audiences").iterdir())) == 2
@@ -240,6 +243,42 @@ def test_the_last_but_one_who_leaves_closes(published: Collaboration) -> None:
     assert stage.ask("fresh", published.id, OVERLAP).reason == "collaboration_closed"
     assert stage.players["fresh"].room.report(str(asked.id)).figures == asked.figures
     assert stage.rows("select count(*) from versions where state = 'published'") == [(0,)]
+
+
+def command(at: Collaboration, by: str) -> str:
+    arguments = ["--home", str(at.stage.players[by].home.path), "leave", at.id, "--yes"]
+    said = CliRunner().invoke(main, arguments, obj=at.stage.transport())
+    assert said.exit_code == 0, said.output
+    return said.stdout
+
+
+def test_who_closes_by_leaving_is_promised_nothing(published: Collaboration) -> None:
+    """A closed collaboration takes no withdrawals, and nobody is left who could make a new secret."""
+    said = command(published, "tasty")
+    assert "ended: tasty/readers." in said
+    assert "closed" in said
+    assert "withdraw" not in said
+    assert "secret" not in said
+    assert command(published, "tasty") == said.replace(
+        "ended: tasty/readers. The room's worker removes the files within a minute.", "you had no published audience."
+    )
+
+
+def test_who_declines_a_proposal_tells_nobody_of_a_secret(joined: Stage) -> None:
+    """Three partners: two would be left, but there was no agreement yet."""
+    said = command(Collaboration(joined, joined.propose(DRIVE, READERS, VISITS)), "sunny")
+    assert said.startswith("left drive-2026-")
+    assert "you had no published audience." in said
+    assert "closed" in said
+    assert "files" not in said
+    assert "secret" not in said
+
+
+def test_who_leaves_others_behind_may_still_withdraw(three: Collaboration) -> None:
+    said = command(three, "sunny")
+    assert "withdraw and erase" in said
+    assert "Tell fresh and tasty" in said
+    assert "closed" not in said
 
 
 def test_leaving_a_proposal_declines_it(joined: Stage) -> None:
