@@ -28,6 +28,7 @@ from partners.home import Home
 from partners.presets import Preset
 from partners.room.client import Room
 from partners.steps import agreements
+from partners.steps import status as steps
 from partners.steps.agreements import Standing
 from partners.terms_file import read_text, read_toml
 from policies.agreement import Agreement
@@ -172,17 +173,13 @@ def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
         agreements.check(home, standing.agreement)
         confirm("Do you sign this agreement?", yes)
         signed = agreements.agree(home, room, standing)
-        me, compared = home.room().partner, home.confirmed()
-        uncompared = [party.name for party in signed.others(me) if party.name not in compared]
-    say(f"signed {signed.agreement.id}")
+        following = steps.following(home, signed.collaboration)
+    before = " before" if home.room().partner in standing.signed else ""
+    say(f"signed {signed.agreement.id}{before}")
     if signed.missing:
         say(f"Next: wait for {' and '.join(signed.missing)}")
-    elif uncompared:
-        say(
-            f"The agreement is open. Next: {' and '.join(f'`cleanroom-partner compare {name}`' for name in uncompared)}"
-        )
     else:
-        say("The agreement is open. Next: one of you runs `cleanroom-partner secret make`, see `status`")
+        say(f"The agreement is {signed.collaboration.state.value}. Next: {following}")
 
 
 def _go_back(home: Home, room: Room, collab: str, yes: bool) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from partners.home import Home
 from partners.key_change import Role
+from partners.protocol import PublicKeys
 from partners.room.client import Room
 from partners.room.collaborations import Auditor, Collaboration, CollaborationState, Rotating
 from partners.steps import agreements, replacing, withdrawals
@@ -81,9 +82,13 @@ def notices(home: Home, room: Room) -> tuple[str, ...]:
     )
 
 
+def following(home: Home, collaboration: Collaboration) -> str:
+    """What is next in a collaboration for the key of this folder."""
+    said = {Role.OWNER: _next, Role.AUDITOR: _for_auditor}.get(home.room().role, _for_marketer)
+    return said(home, collaboration)
+
+
 def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
-    role = home.room().role
-    following = {Role.OWNER: _next, Role.AUDITOR: _for_auditor}.get(role, _for_marketer)
     return Status(
         collaboration.id,
         collaboration.state,
@@ -91,7 +96,7 @@ def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
         tuple(str(ref) for ref, version in collaboration.audiences if version is not None),
         tuple(str(ref) for ref in _unpublished(collaboration)),
         following(home, collaboration),
-        () if role is Role.AUDITOR else _others(home, room, collaboration),
+        () if home.room().role is Role.AUDITOR else _others(home, room, collaboration),
         collaboration.auditors,
     )
 
@@ -154,7 +159,22 @@ def _secret(home: Home, collaboration: Collaboration) -> str:
     if home.former() and home.highest_epoch(identifier) == 0:
         return f"`secret accept {identifier}`, after another partner ran `secret send {identifier} {me}`"
     made = collaboration.key_check is not None
-    return f"`compare` keys, then `secret {'accept' if made else 'make'} {identifier}`"
+    found = f"`secret accept {identifier}`" if made else f"one of you runs `secret make {identifier}`"
+    if uncompared := _uncompared(home, collaboration):
+        return f"{' and '.join(f'`compare {name}`' for name in uncompared)}, then {found}"
+    return found
+
+
+def _uncompared(home: Home, collaboration: Collaboration) -> list[str]:
+    """The partners whose keys, as the agreement names them, this folder's user has still to compare."""
+    me, confirmed, document = home.room().partner, home.confirmed(), home.agreement(collaboration.id)
+    return [
+        party.name
+        for party in (agreements.parsed(document).parties if document else ())
+        if party.name not in (me, *collaboration.left)
+        and PublicKeys(party.signing_key, party.sealing_key)
+        not in (confirmed.get(party.name), *home.former_of(party.name))
+    ]
 
 
 def _rotating(home: Home, collaboration: Collaboration, rotating: Rotating) -> str:

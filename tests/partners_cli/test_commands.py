@@ -121,6 +121,30 @@ def test_the_whole_way_from_keys_to_a_proven_report(joined_terminal: Terminal) -
     assert "keys compared with: tasty" in run.done("fresh", "status")
 
 
+def test_agreeing_again_says_what_is_next_as_status_does(joined_terminal: Terminal) -> None:
+    run = joined_terminal
+    run.done("fresh", "propose", run.file("agreement.toml", AGREEMENT))
+
+    def following(partner: str) -> str:
+        """What `agree` says is next, which is what `status` says."""
+        said = run.done(partner, "agree", "drive-2026", "--yes")
+        (line,) = json.loads(run.done(partner, "status", "--json"))["collaborations"]
+        assert said.endswith(f"The agreement is open. Next: {line['next']}\n")
+        assert ("before" in said) == (partner in signed)
+        signed.add(partner)
+        return str(line["next"]).replace(line["id"], "ID")
+
+    signed = {"fresh"}
+    assert following("tasty") == "`compare fresh`, then one of you runs `secret make ID`"
+    run.done("fresh", "compare", "tasty", "--yes")
+    assert following("fresh") == "one of you runs `secret make ID`"
+    run.done("fresh", "secret", "make", "drive-2026")
+    assert following("fresh") == "`prepare` your map, then `upload`"
+    assert following("tasty") == "`compare fresh`, then `secret accept ID`"
+    run.done("tasty", "compare", "fresh", "--yes")
+    assert following("tasty") == "`secret accept ID`"
+
+
 def test_reports_go_to_stdout_alone_with_a_dash(joined_terminal: Terminal) -> None:
     run = joined_terminal
     run.done("fresh", "propose", run.file("agreement.toml", AGREEMENT))
