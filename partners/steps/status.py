@@ -64,7 +64,9 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
 
 
 def notices(home: Home, room: Room) -> tuple[str, ...]:
-    """What waits beside the collaborations: keys of this folder that wait, and new keys that ask for this consent."""
+    """What waits beside the collaborations: keys of this folder that wait, new keys that ask for this consent, a grant
+    that is wanted after a restore of the room.
+    """
     me = home.room().partner
     if home.room().role is Role.WAITING:
         asked = replacing.own(home, room)
@@ -74,11 +76,28 @@ def notices(home: Home, room: Room) -> tuple[str, ...]:
             return ("everybody has consented: run `cleanroom-partner key resume`",)
         return tuple(f"{name} must compare keys with you and run `key consent {me}`" for name in asked.missing)
     found = replacing.requested(home, room)
-    return tuple(
+    asking = tuple(
         f"new keys ask to be yours: was it nobody of {me}? Then `key revoke {each.replacement.id}`"
         if each.replacement.partner == me
         else f"{each.replacement.partner} lost its keys: call it, then `key consent {each.replacement.partner}`"
         for each in found
+    )
+    return (*asking, *_forfeited(home, room))
+
+
+def _forfeited(home: Home, room: Room) -> tuple[str, ...]:
+    """What to do where a restore of the room ended this partner's allowance, and nothing of a later grant is left."""
+    role = home.room().role
+    if role is Role.AUDITOR or not room.successions():
+        return ()
+    ledger = room.ledger()
+    private = not ledger.collaborations or any(not line.unbounded for line in ledger.collaborations)
+    if ledger.spent < ledger.allowance or not private:
+        return ()
+    who = "sign another one with" if role is Role.OWNER else f"an owner key of {ledger.partner} signs another one with"
+    return (
+        "the room lost entries of its log at a restore, and every allowance ended with them; nothing of yours is left,"
+        f" and private reports about your people are refused: {who} `grant EPSILON`",
     )
 
 

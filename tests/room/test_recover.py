@@ -19,16 +19,19 @@ from cleanroom.catalog import reports
 from cleanroom.cli import cli
 from cleanroom.recovery import RecoveryFailed
 from cleanroom.replay.judge import Judge
+from partners.cli import main
 from partners.known_log import LogRefused
 from partners.reports import Report
 from partners.room.connection import RoomRefused
 from partners.steps import reporting
+from partners.steps.status import notices
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
 from tests.room.losing import OVERLAP, Lost, charged, decided, lose, of_catalog, of_export
 from tests.room.served import Served, set_clock
-from tests.room.stage import DRIVE, Stage, people
+from tests.room.stage import DRIVE, URL, Stage, people
 from tests.room.test_departures import tighten
+from tests.room.test_key_commands import command
 
 
 @pytest.fixture
@@ -49,8 +52,8 @@ def test_nothing_is_released_and_nothing_is_written_until_it_is_recovered(lost: 
     before = len(lost.stage.leaves())
     with pytest.raises(Behind, match="cleanroom recover"):
         setup.start(lost.stage.room.settings)
-    for command in (["status"], ["invite", "newer"]):
-        said = CliRunner().invoke(cli, [*command, *folders])
+    for asked in (["status"], ["invite", "newer"]):
+        said = CliRunner().invoke(cli, [*asked, *folders])
         assert isinstance(said.exception, Behind)
     assert refused(lost) == "restored"
     with lost.stage.anybody() as client:
@@ -70,6 +73,7 @@ def test_where_no_body_is_missing_the_log_goes_on(lost: Lost, tmp_path: Path, so
     assert (made.complete, made.vkey, made.taken) == (True, vkey, 4)
     stage = lost.reopened()
     assert stage.room.vkey == vkey
+    assert notices(stage.players["fresh"].home, stage.players["fresh"].room) == ()
     assert lost.spent() == charged(stage) == made.debits
     assert [event for event, _ in stage.leaves()][-1] == "room:restore"
     with stage.room.catalog() as catalog:
@@ -165,7 +169,11 @@ def test_where_bodies_are_missing_a_new_log_begins(lost: Lost, tmp_path: Path) -
     assert (report.released, report.reason) == (False, "budget_spent")
     for name in ("fresh", "tasty"):
         player = stage.players[name]
+        (wanted,) = notices(player.home, player.room)
+        assert "lost entries of its log at a restore" in wanted
+        assert "`grant EPSILON`" in wanted
         reporting.grant(player.home, player.room, MICRO, stage.clock())
+        assert notices(player.home, player.room) == ()
     report = stage.ask("fresh", lost.id, OVERLAP)
     assert (report.released, report.free) == (True, False)
     assert stage.players["fresh"].room.ledger().allowance == MICRO
@@ -208,8 +216,23 @@ def test_who_joins_after_a_loss_begins_with_a_grant(lost: Lost) -> None:
     """Under its name somebody may have spent all before."""
     lost.recover()
     stage = lost.reopened()
-    stage.join("newer")
-    assert stage.players["newer"].room.ledger().allowance == 0
+    newer = stage.join("newer")
+    assert newer.room.ledger().allowance == 0
+    assert "`grant EPSILON`" in notices(newer.home, newer.room)[0]
+
+
+def test_a_marketer_is_told_who_can_grant_after_a_loss(published: Collaboration, tmp_path: Path) -> None:
+    stage = published.stage
+    command(stage, "ada", "keygen")
+    key = tmp_path / "ada.pub"
+    home = str(stage.folder / "partners" / "ada")
+    key.write_text(CliRunner().invoke(main, ["--home", home, "key", "show"], obj=stage.transport()).stdout)
+    command(stage, "fresh", "key", "add", str(key), "--role", "marketer")
+    command(stage, "ada", "key", "enter", URL, "fresh")
+    lost = lose(published, tmp_path, lambda stage: stage.ask("fresh", published.id, OVERLAP))
+    lost.recover()
+    said = command(lost.reopened(), "ada", "status")
+    assert "an owner key of fresh signs another one with `grant EPSILON`" in said
 
 
 @pytest.mark.parametrize("step", ["rename", "state", "key"])
