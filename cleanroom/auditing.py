@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def audit() -> None:
 @click.option("--event", help="An event, or a pattern such as 'decision:*'.")
 @click.option("--decision", type=click.Choice(["release", "repeat", "refuse"]), help="Decisions of the gate.")
 @click.option("--reason", help="The code of a refusal, such as budget_spent.")
-@click.option("--collab", help="The id of a collaboration.")
+@click.option("--collab", help="A collaboration, by its id or name; in FILE, by its id.")
 @click.option("--since", type=click.DateTime(DATES), help="From this UTC day or time on.")
 @click.option("--until", type=click.DateTime(DATES), help="Before this UTC day or time.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -58,8 +58,9 @@ def audit_list(
 
     Example: cleanroom audit list --data /srv/room --decision refuse --since 2026-03-01
     """
-    from cleanroom import setup
+    from cleanroom import naming, setup
     from cleanroom.audit.listing import Filter, of_catalog, of_export
+    from cleanroom.catalog import collaborations
 
     instants = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     wanted = Filter(event, collab, partner, decision, reason, *instants)
@@ -67,6 +68,8 @@ def audit_list(
         _list(filter(wanted.takes, of_export(file)), as_json)
         return
     with setup.open_room(settings(data, keys)).catalog() as catalog:
+        if collab and collaborations.named(catalog, collab):  # a restore may have lost one that entries name
+            wanted = replace(wanted, collaboration=naming.find(catalog, collab).id)
         _list(filter(wanted.takes, of_catalog(catalog.connection)), as_json)
 
 
@@ -107,7 +110,7 @@ def _about(line: "Line") -> str | None:
 
 @audit.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--collab", "only", multiple=True, help="Opens the bodies of this collaboration only, by id; repeatable.")
+@click.option("--collab", "only", multiple=True, help="Opens the bodies of this one only, by id or name; repeatable.")
 @DATA
 @KEYS
 def audit_export(file: Path, only: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
@@ -115,14 +118,11 @@ def audit_export(file: Path, only: tuple[str, ...], data: Path | None, keys: Pat
 
     Example: cleanroom audit export log.tar --data /srv/room
     """
-    from cleanroom import exporting, setup
-    from cleanroom.catalog import collaborations
+    from cleanroom import exporting, naming, setup
 
     room = setup.open_room(settings(data, keys))
     with room.catalog() as catalog:
-        if any(collaborations.get(catalog, each) is None for each in only):
-            raise click.UsageError("--collab names no collaboration of this room; `cleanroom status` lists them")
-        exporting.write(room, catalog, file, only or None)
+        exporting.write(room, catalog, file, naming.ids(catalog, only) or None)
     click.echo(f"Verify it anywhere: cleanroom audit verify {shlex.quote(str(file))} --vkey '{room.vkey}'", err=True)
 
 

@@ -9,7 +9,7 @@ Rules.
 from collections.abc import Sequence
 
 from cleanroom.audit.events import EventKind
-from cleanroom.catalog import appointments, collaborations, partners
+from cleanroom.catalog import appointments, partners
 from cleanroom.catalog.catalog import Catalog
 from cleanroom.catalog.keys import Partner
 from cleanroom.room import Room
@@ -22,7 +22,6 @@ class NotAppointed(Exception):
 
 def appoint(room: Room, catalog: Catalog, name: str, identifiers: Sequence[str]) -> str | None:
     """Appoints an auditor; a one-time code where it has not joined yet. Raises `NotAppointed`."""
-    _check(catalog, identifiers)
     joined = partners.joined(catalog, name)
     if joined and not appointments.known(catalog, name):
         raise NotAppointed("a partner has this name; give the auditor another one")
@@ -65,9 +64,3 @@ def record_reading(room: Room, catalog: Catalog, auditor: Partner, what: str) ->
         appointments.note_reading(connection, auditor.name, room.stamp())
     room.publish()
     return held
-
-
-def _check(catalog: Catalog, identifiers: Sequence[str]) -> None:
-    for each in identifiers:
-        if collaborations.get(catalog, each) is None:
-            raise NotAppointed(f"there is no collaboration {each}; `cleanroom status` lists them")

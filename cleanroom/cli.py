@@ -113,26 +113,27 @@ def readmit(name: str, data: Path | None, keys: Path | None) -> None:
 @DATA
 @KEYS
 def appoint_auditor(name: str, collaborations: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
-    """Lets the auditor NAME read the log of each COLLABORATION, by its id. Every partner in it is shown that.
+    """Lets the auditor NAME read the log of each COLLABORATION, by its id or name. Every partner in it is shown that.
 
     Prints a one-time code with which the auditor joins, within seven days, unless it has joined already.
 
     Example: cleanroom appoint-auditor eve drive-2026-1a2f22b6 --data /srv/room
     """
-    from cleanroom import auditors, setup
+    from cleanroom import auditors, naming, setup
     from policies.question import NAME
 
     if not NAME.fullmatch(name):
         raise click.UsageError("An auditor's name has 1 to 64 letters, digits, - and _.")
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
-        code = auditors.appoint(room, catalog, name, collaborations)
+        ids = naming.ids(catalog, collaborations)
+        code = auditors.appoint(room, catalog, name, ids)
     if code:
         click.echo(code)
         click.echo(
             f"Send it to {name} with the address. There: cleanroom-partner join {room.settings.url} CODE", err=True
         )
-    click.echo(f"{name} may read the log of {', '.join(collaborations)}. Each partner in it sees that.", err=True)
+    click.echo(f"{name} may read the log of {', '.join(ids)}. Each partner in it sees that.", err=True)
 
 
 @cli.command("dismiss-auditor")
@@ -141,15 +142,15 @@ def appoint_auditor(name: str, collaborations: tuple[str, ...], data: Path | Non
 @DATA
 @KEYS
 def dismiss_auditor(name: str, collaborations: tuple[str, ...], data: Path | None, keys: Path | None) -> None:
-    """Ends the appointment of the auditor NAME to each COLLABORATION, or to all of them.
+    """Ends the appointment of the auditor NAME to each COLLABORATION, by its id or name, or to all of them.
 
     Example: cleanroom dismiss-auditor eve --data /srv/room
     """
-    from cleanroom import auditors, setup
+    from cleanroom import auditors, naming, setup
 
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
-        ended = auditors.dismiss(room, catalog, name, collaborations)
+        ended = auditors.dismiss(room, catalog, name, naming.ids(catalog, collaborations))
     click.echo(f"{name} audits no longer: {', '.join(ended)}. What it has read and exported, it keeps.")
 
 
@@ -231,25 +232,21 @@ def status(data: Path | None, keys: Path | None, as_json: bool) -> None:
 @DATA
 @KEYS
 def close(collaboration: str, yes: bool, data: Path | None, keys: Path | None) -> None:
-    """Closes a COLLABORATION, by its id, for all its partners and for good.
+    """Closes a COLLABORATION, by its id or name, for all its partners and for good.
 
     Example: cleanroom close drive-2026-1a2f22b6 --data /srv/room
     """
-    from cleanroom import changes, setup
-    from cleanroom.catalog import collaborations
+    from cleanroom import changes, naming, setup
 
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
-        found = collaborations.get(catalog, collaboration)
-        if found is None:
-            raise click.ClickException("there is no such collaboration; `cleanroom status` lists them")
+        found = naming.find(catalog, collaboration)
         if found.state != "closed":
             if not yes:
-                click.confirm("Every audience in it ends, for all partners, for good. Close it?", abort=True, err=True)
+                ends = f"Every audience in {found.id} ends, for all partners, for good. Close it?"
+                click.confirm(ends, abort=True, err=True)
             changes.close(room, catalog, found)
-    click.echo(
-        f"{collaboration} is closed. Its audiences are retired; the worker of `cleanroom serve` removes the files."
-    )
+    click.echo(f"{found.id} is closed. Its audiences are retired; the worker of `cleanroom serve` removes the files.")
     click.echo("What remains: agreements, signatures, sealed envelopes, reports, the ledger, the log.", err=True)
     click.echo("Lists of withdrawals go with the files: nothing is left that could be compared.", err=True)
 

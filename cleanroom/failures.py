@@ -6,6 +6,7 @@ from cleanroom.audit.signer import SignerRefused
 from cleanroom.auditors import NotAppointed
 from cleanroom.backup import BackupFailed
 from cleanroom.changes import Outdated
+from cleanroom.naming import NotNamed
 from cleanroom.recovery import RecoveryFailed
 from cleanroom.rehearsal.scenario import BadScenario
 from cleanroom.serving import CannotListen
@@ -22,6 +23,7 @@ EXPECTED = (
     EntryError,
     LogDamaged,
     NotAppointed,
+    NotNamed,
     Outdated,
     RecoveryFailed,
     SetupFailed,

@@ -115,6 +115,17 @@ def get(catalog: Catalog, identifier: str) -> Collaboration | None:
     return _read(catalog, row) if row else None
 
 
+def named(catalog: Catalog, text: str) -> list[Collaboration]:
+    """The collaboration of this id, or else every one of this name, oldest first."""
+    if found := get(catalog, text):
+        return [found]
+    rows = catalog.all(
+        f"select {_COLUMNS} from collaborations c where c.name = ? order by c.created, c.id",  # noqa: S608 - constants
+        text,
+    )
+    return [_read(catalog, row) for row in rows]
+
+
 def find(catalog: Catalog, identifier: str, partner: str) -> Collaboration | None:
     """A collaboration by its id, for one of its parties; None for everybody else."""
     row = catalog.one(
