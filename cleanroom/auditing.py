@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cleanroom.options import DATA, KEYS, settings
+from partners.transparency.encoding import encode_base64
 
 if TYPE_CHECKING:
     from cleanroom.audit.listing import Line
@@ -160,7 +161,7 @@ def audit_verify(
 
 def _show(verdict: "Verdict", as_json: bool) -> None:
     if as_json:
-        root = verdict.root.hex() if verdict.root else None
+        root = encode_base64(verdict.root) if verdict.root else None
         checks = [{"name": each.name, "outcome": each.outcome.value, "detail": each.detail} for each in verdict.checks]
         findings = [asdict(each) for each in verdict.findings]
         told = {"ok": verdict.ok, "size": verdict.size, "root": root, "checks": checks, "findings": findings}

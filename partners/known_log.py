@@ -25,6 +25,7 @@ from partners.lock import held
 from partners.receipts import Receipt, Verdict
 from partners.transparency import tiles
 from partners.transparency.checkpoint import Checkpoint, open_checkpoint, read_unverified
+from partners.transparency.encoding import encode_base64
 from partners.transparency.entry import Body
 from partners.transparency.merkle import HASH_SIZE, Node, consistency_proof, root, verify_consistency
 from partners.transparency.note import NoteError, VerifierKey
@@ -191,10 +192,11 @@ class KnownLog:
         if kept.size <= shared:
             self._fork(last, shown)
         if confirmed is None or not hmac.compare_digest(confirmed, end.root):
+            stated = encode_base64(end.root)
             raise LogRefused(
                 "the room goes on with a new log after a restore, and entries that you saw are not in it; ask the other"
-                f" partners for their last checkpoint, and if its root is {end.root.hex()}, run"
-                f" `cleanroom-partner accept-log {end.root.hex()}`"
+                f" partners for their last checkpoint, and if its root is {stated}, run"
+                f" `cleanroom-partner accept-log {stated}`"
             )
 
     def _extends(self, older: _Shown, newer: _Shown) -> None:

@@ -17,6 +17,8 @@ from partners.failure import Failure, plain
 from partners.receipts import Receipt, ReceiptError, Verdict
 from partners.steps.joining import open_room
 from partners.transparency.cosignature import WitnessKey
+from partners.transparency.encoding import decode_base64, encode_base64
+from partners.transparency.merkle import HASH_SIZE
 from partners.transparency.note import VerifierKey
 from policies import question
 
@@ -71,16 +73,19 @@ def accept_log(setup: Setup, root: str) -> None:
     """Go on with a new log of the room, though entries that you saw are gone.
 
     A room that lost a part of its log in a restore begins a new one, and names the last checkpoint of the old one. ROOT
-    is that checkpoint's root in hex, as the OTHER partners have it: ask them, not the room.
+    is that checkpoint's root, the third line of the file `checkpoint` in the folders of the OTHER partners: ask them,
+    not the room.
 
     
     Example:
-      cleanroom-partner accept-log 2c4c665e…
+      cleanroom-partner accept-log LExmXcfXTcQ0FVOLGJzrSk6Fu1ju36gM6diMJ1T0860=
     """
     try:
-        confirmed = bytes.fromhex(root.strip())
+        confirmed = decode_base64(root.strip())
     except ValueError:
-        raise click.UsageError("ROOT is 64 hex digits") from None
+        confirmed = b""
+    if len(confirmed) != HASH_SIZE:
+        raise click.UsageError("ROOT is 44 characters of base64, as in a checkpoint")
     home = setup.home()
     with closing(open_room(home, setup.transport)) as room:
         room.log.refresh(confirmed)
@@ -122,7 +127,7 @@ def _to_json(verdict: Verdict) -> dict[str, object]:
         "time_ms": verdict.time_ms,
         "index": verdict.index,
         "size": verdict.size,
-        "root": verdict.root.hex() if verdict.root else None,
+        "root": encode_base64(verdict.root) if verdict.root else None,
     }
 
 

@@ -115,6 +115,7 @@ def test_the_whole_way_from_keys_to_a_proven_report(joined_terminal: Terminal) -
     assert "passed" in verified
     again = json.loads(run.done("auditor", "verify", str(report), "--vkey", str(run.fake.signer.verifier), "--json"))
     assert again["ok"] is True
+    assert again["root"] == json.loads(report.read_text())["receipt"]["proof"].splitlines()[6]  # of the checkpoint
     assert not (run.folder / "auditor").exists()
     (line,) = json.loads(run.done("fresh", "status", "--json"))["collaborations"]
     assert (line["state"], line["signed"]) == ("open", ["fresh", "tasty"])

@@ -12,6 +12,7 @@ from cleanroom.catalog.catalog import Catalog
 from cleanroom.recovery import Recovered
 from partners.known_log import LogRefused
 from partners.steps import reporting
+from partners.transparency.encoding import decode_base64
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
 from tests.room.stage import Stage
@@ -101,4 +102,4 @@ def follow(lost: Lost) -> None:
         try:
             room.log.refresh()
         except LogRefused as problem:
-            room.log.refresh(bytes.fromhex(str(problem).rpartition(" ")[2].strip("`")))
+            room.log.refresh(decode_base64(str(problem).rpartition(" ")[2].strip("`")))

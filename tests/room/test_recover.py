@@ -25,6 +25,7 @@ from partners.reports import Report
 from partners.room.connection import RoomRefused
 from partners.steps import reporting
 from partners.steps.status import notices
+from partners.transparency.encoding import decode_base64
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
 from tests.room.losing import OVERLAP, Lost, charged, decided, lose, of_catalog, of_export
@@ -191,7 +192,7 @@ def follow_and_ask(lost: Lost) -> Report:
         if name == "tasty":
             with pytest.raises(LogRefused, match="accept-log") as caught:
                 player.room.log.refresh()
-            confirmed = bytes.fromhex(str(caught.value).rpartition(" ")[2].strip("`"))
+            confirmed = decode_base64(str(caught.value).rpartition(" ")[2].strip("`"))
         player.room.log.refresh(confirmed)
         assert len(player.room.log.news) == 1
         assert str(player.home.room().vkey) == lost.stage.room.vkey

@@ -142,6 +142,8 @@ def test_the_command_prints_a_table_and_ends_with_1_for_a_finding(published: Col
     names = ["archive", "readme", "checkpoint", "members", "entries", "tiles", "root", "bodies", "documents"]
     assert [line.split()[1] for line in lines[:-1]] == [*names, "rebuilt", "policy"]
     assert len({line.index(line.split()[2]) for line in lines[:-1]}) == 1
+    root = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)["root"]
+    assert root == (stage.room.settings.log / "checkpoint").read_text().splitlines()[2]
 
     with mock.patch.object(budget, "charge", return_value={"fresh": 1, "tasty": 1}):
         stage.ask("fresh", published.id, MATCHED)
