@@ -283,18 +283,23 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
     multiple=True,
     help="The file `checkpoint` of a partner's folder, where the signer's state is gone; may be repeated.",
 )
+@click.option("--new-log", is_flag=True, help="Begin a new log where entries stay missing: for good.")
 @DATA
 @KEYS
-def recover(source: Path | None, checkpoints: tuple[Path, ...], data: Path | None, keys: Path | None) -> None:
+def recover(
+    source: Path | None, checkpoints: tuple[Path, ...], new_log: bool, data: Path | None, keys: Path | None
+) -> None:
     """Lets a room go on after its data folder was restored from a backup, without forgetting any charge.
 
-    Stop the room first. Without --from, or where entries are still missing, a new log begins.
+    Stop the room first. Where entries stay missing, it says which, and does nothing without --new-log: then what was
+    spent is not known any more, and nothing of any owner's allowance is left until it signs a grant.
 
     Example: cleanroom recover --from /damaged/catalog.sqlite --data /srv/room
     """
     from cleanroom import recovery
 
-    made = recovery.recover(_settings(data, keys), source, [path.read_bytes() for path in checkpoints])
+    kept = [path.read_bytes() for path in checkpoints]
+    made = recovery.recover(_settings(data, keys), source, kept, new_log=new_log)
     if made is None:
         click.echo("Nothing is missing: the room has all that was signed. It can serve.")
         return

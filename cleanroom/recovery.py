@@ -5,8 +5,9 @@ Rules.
   kept. The signer's state lies apart from catalog and backup, and is never set back.
 * Where every missing entry is found with its body, in the newer catalog or an export of it, the log goes on as it was:
   entries are taken over as they are, their debits and grants are booked again, and what they ended ends again.
-* Where any is missing, a new log begins. It takes over every entry that is there, and names what was signed last, in a
-  note with the old key. Every owner's allowance then counts as spent until it signs a grant.
+* Where any is missing, nothing is done, unless a new log is asked for: that cannot be undone. The new log takes over
+  every entry that is there, and names what was signed last, in a note with the old key. Every owner's allowance then
+  counts as spent until it signs a grant.
 * The catalog changes in one transaction; the signer follows. Cut off anywhere, it is run again.
 """
 
@@ -65,18 +66,24 @@ class Recovered:
 
 
 def recover(
-    settings: Settings, source: Path | None, checkpoints: Sequence[bytes], clock: Clock = utc_now
+    settings: Settings,
+    source: Path | None,
+    checkpoints: Sequence[bytes],
+    clock: Clock = utc_now,
+    *,
+    new_log: bool = False,
 ) -> Recovered | None:
     """Recovers a restored room that is stopped; None where nothing is missing. Raises `RecoveryFailed`, SignerRefused.
 
     `source`: what is left of the newer catalog, or an export of it. `checkpoints`: signed, as partners kept them.
+    `new_log`: whether a new log may begin where entries stay missing.
     """
     if not settings.catalog.is_file():
         raise RecoveryFailed("there is no catalog in the data folder; put the backup there first")
     with _stopped(settings.data / "jobs.lock"):
         catalogs.migrate(settings.catalog)
         room = open_room(settings, clock)
-        made = _settle(room, source, checkpoints) if room.origin == room.signer.verifier.name else None
+        made = _settle(room, source, checkpoints, new_log) if room.origin == room.signer.verifier.name else None
         with room.catalog() as catalog:
             origin = catalog.room_name()
             notes = recovery.successions(catalog)
@@ -88,7 +95,7 @@ def recover(
     return made
 
 
-def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes]) -> Recovered | None:
+def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes], new_log: bool) -> Recovered | None:
     """The catalog's part; None where nothing is missing."""
     signed, known = _signed(room, checkpoints)
     with room.catalog() as catalog:
@@ -96,7 +103,11 @@ def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes]) -> Re
         if known and log.size(catalog.connection) >= signed.size and root(signed.size, node) == signed.root:
             return None
         with catalog.transaction() as connection:
-            return _recovered(room, catalog, connection, source, signed, known)
+            taken = _taken_over(room, catalog, connection, source)
+            complete = known and log.size(connection) >= signed.size
+            if not complete and not new_log:
+                raise RecoveryFailed(_lacking(log.size(connection), signed, known))
+            return _recovered(room, connection, taken, signed, complete)
 
 
 def _continues(notes: Sequence[bytes], origin: str, ended: VerifierKey) -> None:
@@ -135,18 +146,37 @@ def told(made: Recovered) -> Iterator[str]:
     yield "Have every partner run `cleanroom-partner status` before anybody asks: it sends what it withdrew again."
 
 
-def _recovered(
-    room: Room, catalog: Catalog, connection: sqlite3.Connection, source: Path | None, signed: Checkpoint, known: bool
-) -> Recovered:
-    had = log.size(connection)
+def _lacking(size: int, signed: Checkpoint, known: bool) -> str:
+    """Why the log cannot go on as it was, with `size` entries here, and what to do."""
+    last = signed.size - 1
+    lost = f"the signed entry {size} is missing" if size == last else f"the signed entries {size} to {last} are missing"
+    if size > last:
+        lost = "every entry that the given checkpoints cover is here"
+    better = "With --from FILE, a newer catalog or export that has them, the log goes on."
+    if not known:
+        lost += "; the signer's state is gone, so nobody knows whether others are missing"
+        better = "The newer the --from and --checkpoint that you have, the more is kept."
+    return (
+        f"{lost}; nothing was done. {better} With --new-log a new log begins, for good: nothing of any owner's"
+        " allowance is left then until it signs a grant"
+    )
+
+
+def _taken_over(room: Room, catalog: Catalog, connection: sqlite3.Connection, source: Path | None) -> "_Effects":
+    """Takes over the entries of the source that the catalog lacks; what they did."""
     effects = _Effects(room, catalog, connection)
     for leaf in _newer(connection, source, room.signer.verifier):
         effects.take(log.size(connection), Body.parse(leaf.body))
         log.take_over(connection, leaf.entry, leaf.body, leaf.nonce)
-    size = log.size(connection)
-    if source is not None and size == had:
+    if source is not None and log.size(connection) == effects.had:
         raise RecoveryFailed("--from has no entry that this backup lacks; give the newer catalog or export, or none")
-    complete = known and size >= signed.size
+    return effects
+
+
+def _recovered(
+    room: Room, connection: sqlite3.Connection, effects: "_Effects", signed: Checkpoint, complete: bool
+) -> Recovered:
+    had, size = effects.had, log.size(connection)
     if complete and root(signed.size, log.node_reader(connection)) != signed.root:
         raise RecoveryFailed("the newer entries are not those that were signed; give another file, or none")
     details: dict[str, object] = {
@@ -185,6 +215,7 @@ class _Effects:
     def __init__(self, room: Room, catalog: Catalog, connection: sqlite3.Connection) -> None:
         self._room, self._catalog, self._connection = room, catalog, connection
         self._published = versions.all_published(catalog)
+        self.had = log.size(connection)
         self._closing: set[str] = set()
         self.ending: dict[str, Version] = {}
         self.debits: Counter[str] = Counter()

@@ -44,8 +44,9 @@ class Lost:
                 for owner in ("fresh", "tasty")
             }
 
-    def recover(self, source: Path | None = None, *checkpoints: bytes) -> Recovered | None:
-        return recovery.recover(self.stage.room.settings, source, checkpoints, self.stage.clock)
+    def recover(self, source: Path | None = None, *checkpoints: bytes, new_log: bool = True) -> Recovered | None:
+        """As the operator recovers it who lets a new log begin where that has to be."""
+        return recovery.recover(self.stage.room.settings, source, checkpoints, self.stage.clock, new_log=new_log)
 
     def reopened(self) -> Stage:
         """The stage, with the room as it is now."""

@@ -213,6 +213,52 @@ def test_a_part_of_what_is_missing_is_taken_over_too(lost: Lost) -> None:
     assert lost.spent() == made.debits == charged(lost.stage)
 
 
+def test_no_new_log_begins_that_nobody_asked_for(lost: Lost, tmp_path: Path) -> None:
+    """What is missing is said; the catalog, the signer and the published log stay as they were."""
+    state = lost.stage.room.settings.keys / "log.state"
+    signed = lost.stage.room.signer.last()
+    had = signed.size - 4
+    damaged = tmp_path / "damaged.sqlite"
+    shutil.copyfile(of_catalog(lost), damaged)
+    with sqlite3.connect(damaged) as connection:
+        connection.executescript("drop trigger log_entries_no_delete")
+        connection.execute("delete from log_entries where seq = ?", (signed.size - 1,))
+    before = len(lost.stage.leaves()), state.read_bytes()
+    missing = {None: f"entries {had} to {signed.size - 1} are missing", damaged: f"entry {signed.size - 1} is missing"}
+    for source, said_missing in missing.items():
+        with pytest.raises(RecoveryFailed, match="nothing was done") as caught:
+            lost.recover(source, new_log=False)
+        assert said_missing in str(caught.value)
+        assert "--new-log" in str(caught.value)
+        assert (len(lost.stage.leaves()), state.read_bytes()) == before
+        assert lost.spent() == {"fresh": 0, "tasty": 0}
+    assert refused(lost) == "restored"
+    folders = ["--data", str(lost.data), "--keys", str(lost.stage.room.settings.keys)]
+    said = CliRunner().invoke(cli, ["recover", "--from", str(damaged), *folders])
+    assert isinstance(said.exception, RecoveryFailed)
+    said = CliRunner().invoke(cli, ["recover", "--from", str(damaged), "--new-log", *folders])
+    assert said.exit_code == 0, said.output
+    assert "A new log begins" in said.stdout
+
+
+def test_an_unknown_end_takes_a_word_too(lost: Lost) -> None:
+    """The signer's state is gone: partners' checkpoints say what they saw, and not what was signed last."""
+    (lost.stage.room.settings.keys / "log.state").unlink()
+    kept = [lost.stage.players[name].home.checkpoint.read_bytes() for name in ("tasty", "fresh")]
+    with pytest.raises(RecoveryFailed, match=r"checkpoints cover is here; .* nobody knows whether others are missing"):
+        lost.recover(of_catalog(lost), *kept, new_log=False)
+    with pytest.raises(RecoveryFailed, match=r"are missing; .* nobody knows whether others are missing"):
+        lost.recover(None, *kept, new_log=False)
+    assert lost.spent() == {"fresh": 0, "tasty": 0}
+
+
+def test_a_complete_recovery_takes_no_word(lost: Lost) -> None:
+    made = lost.recover(of_catalog(lost), new_log=False)
+    assert made is not None
+    assert made.complete
+    assert lost.recover(new_log=False) is None
+
+
 def test_who_joins_after_a_loss_begins_with_a_grant(lost: Lost) -> None:
     """Under its name somebody may have spent all before."""
     lost.recover()
