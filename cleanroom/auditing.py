@@ -153,6 +153,8 @@ def audit_verify(
         raise click.UsageError(f"--vkey or --witness: {problem}") from None
     if quorum is not None and not known:
         raise click.UsageError("--quorum counts keys of witnesses; give each with --witness")
+    if quorum is not None and quorum > len(known):
+        raise click.UsageError("--quorum wants more witnesses than --witness names")
     wanted = len(known) if quorum is None else quorum
     verdict = verify.verify(file, key, older.read_bytes() if older else None, Judge, known, wanted)
     _show(verdict, as_json)

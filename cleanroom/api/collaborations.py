@@ -195,14 +195,17 @@ def require_named(agreement: Agreement) -> None:
     """Goes on where the agreement names the key that asks: others verify what it signs with the key that is named."""
     party = agreement.party(me().name)
     if party is None or party.signing_key != me().signing_key:
-        fail(Problem.BAD_SIGNATURE, "The agreement names another key of yours than this one; amend it first.")
+        fail(Problem.BAD_AGREEMENT, "It names other keys of yours than these: `amend COLLAB --keys` first.")
 
 
 def _require_current(agreement: Agreement, name: str) -> None:
     """Goes on where the agreement names the newest keys of a partner: nothing is sealed to keys that went."""
     party, now = agreement.party(name), partners.find(catalog(), name, room().now)
     if party is None or now is None or (party.signing_key, party.sealing_key) != (now.signing_key, now.sealing_key):
-        fail(Problem.BAD_AGREEMENT, "It names keys of the recipient that were rotated or revoked; amend it first.")
+        fail(
+            Problem.BAD_AGREEMENT,
+            "It names keys of the recipient that went: `amend COLLAB --keys` first.",
+        )
 
 
 def to_json(found: Collaboration) -> dict[str, Any]:

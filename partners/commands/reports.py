@@ -10,7 +10,7 @@ from partners import files, tables, words
 from partners.commands.terminal import Setup, as_json, console, quoted, say, say_json, table, waiting, write_out
 from partners.failure import Failure, plain
 from partners.room.answers import Quote
-from partners.steps import reporting
+from partners.steps import agreements, reporting
 from partners.terms_file import read_toml
 from policies import question
 from policies import request as requests
@@ -49,11 +49,13 @@ def ask(setup: Setup, request: Path, collab: str | None, dry_run: bool, as_json:
     if not isinstance(chosen, str):
         raise Failure('the request names no collaboration; write collaboration = "drive-2026", or give --collab')
     wanted = requests.from_json(content)
-    with setup.room() as (_, room), waiting("the room measures"):
+    with setup.room() as (home, room), waiting("the room measures"):
+        found = agreements.find(room, chosen)
+        agreements.follow(home, room, found)  # nobody asks under other terms than its folder knows
         if dry_run:
-            quoted = reporting.quote(room, chosen, wanted)
+            quoted = reporting.quote(room, found.id, wanted)
         else:
-            report = reporting.ask(room, chosen, wanted)
+            report = reporting.ask(room, found.id, wanted)
     if dry_run:
         _show_quote(quoted, as_json)
     elif as_json:

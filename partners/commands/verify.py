@@ -43,20 +43,30 @@ def verify(
       cleanroom-partner verify report.json
       cleanroom-partner verify receipt.json --vkey room.example/audit-v1+2bca130e+AQOh…
     """
-    key = setup.home().room().vkey if vkey is None else VerifierKey.parse(vkey.strip())
+    if vkey is None:
+        room = setup.home().room()
+        keys = (room.vkey, *reversed(room.former))
+    else:
+        keys = (VerifierKey.parse(vkey.strip()),)
     known = tuple(dict.fromkeys(WitnessKey.parse(text.strip()) for text in witnesses))
     if quorum is not None and not known:
         raise click.UsageError("--quorum counts keys of witnesses; give each with --witness")
+    if quorum is not None and quorum > len(known):
+        raise click.UsageError("--quorum wants more witnesses than --witness names")
     value = _read(receipt)
     opened = Opened.from_json(value) if value.keys() == evidence.FIELDS else None
     found = opened.receipt if opened else Receipt.from_json(value.get("receipt", value))
-    verdict = receipts.check(found, key, known, len(known) if quorum is None else quorum)
+    verdicts = {key: receipts.check(found, key, known, len(known) if quorum is None else quorum) for key in keys}
+    key = next((key for key, each in verdicts.items() if each.ok), keys[0])
+    verdict = verdicts[key]
     if opened:
         verdict = replace(verdict, checks=(*verdict.checks, evidence.check(opened)))
     if as_json:
-        say_json(_to_json(verdict))
+        say_json({"log": key.name, **_to_json(verdict)})
     else:
         _show(verdict)
+        if key != keys[0]:
+            say(f"It is in {key.name}, a log of this room that a restore ended since.")
         if opened and verdict.ok:
             _show_figures(opened)
     if not verdict.ok:

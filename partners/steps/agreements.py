@@ -201,6 +201,20 @@ def _accept(home: Home, standing: Standing, kept: Agreement) -> None:
         home.forget_amendment(agreement.id, each)
 
 
+def follow(home: Home, room: Room, collaboration: Collaboration) -> None:
+    """Takes over what came in force since this folder looked. Raises `AgreementRefused` where that cannot be."""
+    kept, me = home.agreement(collaboration.id), home.room().partner
+    if kept is None or me in collaboration.left:
+        return
+    named = (collaboration.id, collaboration.agreement_sha256)
+    if parsed(kept).sha256() != named[1] or own_serial(home, collaboration) < home.tightened(*named):
+        try:
+            read(home, room, collaboration.id)
+        except AgreementRefused as problem:
+            told = f"{problem}; after a restore of the room: `cleanroom-partner agree {collaboration.id} --restored`"
+            raise AgreementRefused(told) from None
+
+
 def _check_tightened(home: Home, standing: Standing) -> None:
     """Raises `AgreementRefused` for terms that nobody tightened so, or where the room has forgotten one's own."""
     agreement, collaboration = standing.agreement, standing.collaboration

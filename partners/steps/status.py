@@ -4,7 +4,6 @@ Rules: what is said to a marketer is what a marketer may do; for the rest it wai
 whose key still waits for the others' consent sees no collaboration.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from partners.home import Home
@@ -46,13 +45,10 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
     everyone = room.collaborations()
     refused = dict[str, str]()
     for each in everyone:
-        kept = home.agreement(each.id)
-        amended = kept is not None and hashlib.sha256(kept).hexdigest() != each.agreement_sha256
-        if amended and home.room().partner not in each.left:
-            try:
-                agreements.read(home, room, each.id)
-            except AgreementRefused as problem:
-                refused[each.id] = f"{problem}; after a restore of the room: `agree {each.id} --restored`"
+        try:
+            agreements.follow(home, room, each)
+        except AgreementRefused as problem:
+            refused[each.id] = str(problem)
         if each.state is CollaborationState.CLOSED:
             home.end(each.id)
     found = [_status(home, room, each) for each in everyone]
@@ -137,7 +133,7 @@ def _next(home: Home, collaboration: Collaboration) -> str:
     home.forget_secrets(identifier, collaboration.epoch)
     if any(ref.owner == me for ref in _unpublished(collaboration)):
         return "`prepare` your map, then `upload`"
-    return _asking(collaboration)
+    return _renewing(home, collaboration) or _asking(collaboration)
 
 
 def _for_marketer(home: Home, collaboration: Collaboration) -> str:
@@ -170,11 +166,9 @@ def _asking(collaboration: Collaboration) -> str:
 
 def _secret(home: Home, collaboration: Collaboration) -> str:
     """What is next for who has not the secret of the epoch in force."""
-    me, identifier, kept = home.room().partner, collaboration.id, home.agreement(collaboration.id)
-    party = agreements.parsed(kept).party(me) if kept else None
-    if party and party.signing_key != home.identity().public.signing:
-        amending = collaboration.amendment is not None
-        return "wait until everybody has signed the amendment" if amending else f"`amend {identifier} --keys`"
+    me, identifier = home.room().partner, collaboration.id
+    if renewing := _renewing(home, collaboration):
+        return renewing
     if home.former() and home.highest_epoch(identifier) == 0:
         return f"`secret accept {identifier}`, after another partner ran `secret send {identifier} {me}`"
     made = collaboration.key_check is not None
@@ -182,6 +176,17 @@ def _secret(home: Home, collaboration: Collaboration) -> str:
     if uncompared := _uncompared(home, collaboration):
         return f"{' and '.join(f'`compare {name}`' for name in uncompared)}, then {found}"
     return found
+
+
+def _renewing(home: Home, collaboration: Collaboration) -> str | None:
+    """What is next where the agreement names keys of this partner that went."""
+    kept = home.agreement(collaboration.id)
+    party = agreements.parsed(kept).party(home.room().partner) if kept else None
+    if party is None or party.signing_key == home.identity().public.signing:
+        return None
+    if collaboration.amendment:
+        return "wait until everybody has signed the amendment"
+    return f"`amend {collaboration.id} --keys`: it names keys of yours that went"
 
 
 def _uncompared(home: Home, collaboration: Collaboration) -> list[str]:

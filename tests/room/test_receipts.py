@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from cleanroom import __version__, exporting
 from cleanroom.audit import verify
 from cleanroom.replay.judge import Judge
 from partners import receipts
+from partners.cli import main
 from partners.known_log import LogRefused
 from partners.receipts import Receipt
 from partners.transparency.entry import Body
 from partners.transparency.note import SigningKey, VerifierKey
 from policies import agreement as documents
 from tests.room.conftest import CUSTOMERS, Collaboration, Trio
+from tests.room.losing import decided, follow, lose
 from tests.room.stage import DRIVE, Stage
 
 OVERLAP = {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]}
@@ -187,3 +190,20 @@ def test_what_a_partner_uploads_is_gone_once_it_is_published(published: Collabor
     """Tokens as the partners have them lie on the room's disk only until the version is decided."""
     assert list(published.stage.room.settings.incoming.iterdir()) == []
     assert published.stage.players["fresh"].room.collaboration(published.id).audiences[0][0].name == DRIVE.name
+
+
+def test_a_receipt_of_the_ended_log_still_holds(published: Collaboration, tmp_path: Path) -> None:
+    """The folder pinned the new log, and has the key of the one that its reports are in."""
+    fresh, file = published.stage.players["fresh"], tmp_path / "report.json"
+    file.write_text(published.stage.ask("fresh", published.id, OVERLAP).document)
+    lost = lose(published, tmp_path, decided)
+    lost.recover()
+    stage = lost.reopened()
+    follow(lost)
+    assert [key.name for key in fresh.home.room().former] == ["room.example/audit-v1"]
+    verify = ["--home", str(fresh.home.path), "verify", str(file)]
+    said = CliRunner().invoke(main, verify)
+    assert said.exit_code == 0, said.output
+    assert "room.example/audit-v1, a log of this room that a restore ended since" in said.stdout
+    assert json.loads(CliRunner().invoke(main, [*verify, "--json"]).stdout)["log"] == "room.example/audit-v1"
+    assert CliRunner().invoke(main, [*verify, "--vkey", stage.room.vkey]).exit_code == 1

@@ -295,7 +295,7 @@ def test_status_says_who_waits_for_whom(published: Collaboration) -> None:
         (line,) = status(player.home, player.room)
         return line.next, line.others
 
-    assert said(back) == (f"`amend {published.id} --keys`", ())
+    assert said(back) == (f"`amend {published.id} --keys`: it names keys of yours that went", ())
     agreements.renew_keys(back.home, back.room, published.id)
     assert said(back) == ("wait until everybody has signed the amendment", ("tasty: `agree` to amendment 2",))
     waiting = agreements.waiting(tasty.home, tasty.room, agreements.read(tasty.home, tasty.room, published.id))

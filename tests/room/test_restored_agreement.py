@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from partners.cli import main
 from partners.steps import agreements
@@ -32,9 +32,13 @@ def lost(published: Collaboration, tmp_path: Path) -> Lost:
     return lose(published, tmp_path, meanwhile)
 
 
-def run(stage: Stage, name: str, *arguments: str) -> str:
+def command(stage: Stage, name: str, *arguments: str) -> Result:
     home = ["--home", str(stage.players[name].home.path)]
-    done = CliRunner().invoke(main, [*home, *arguments], obj=stage.transport())
+    return CliRunner().invoke(main, [*home, *arguments], obj=stage.transport())
+
+
+def run(stage: Stage, name: str, *arguments: str) -> str:
+    done = command(stage, name, *arguments)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -46,7 +50,7 @@ def test_the_way_back_to_the_agreement_before(lost: Lost) -> None:
         with pytest.raises(AgreementRefused, match=OTHER):
             agreements.read(player.home, player.room, lost.id)
         (told,) = status(player.home, player.room)
-        assert f"`agree {lost.id} --restored`" in told.next
+        assert f"`cleanroom-partner agree {lost.id} --restored`" in told.next
         assert "counts again" in run(stage, name, "agree", lost.id, "--restored", "--yes")
         assert agreements.read(player.home, player.room, lost.id).agreement.number == 1
         (told,) = status(player.home, player.room)
@@ -59,7 +63,19 @@ def test_terms_that_were_tightened_since_are_tightened_again(published: Collabor
     tasty = stage.players["tasty"]
     with pytest.raises(AgreementRefused, match="forgotten terms that you tightened"):
         agreements.read(tasty.home, tasty.room, published.id)
+    (told,) = status(tasty.home, tasty.room)
+    assert f"`cleanroom-partner agree {published.id} --restored`" in told.next
+    asked = tmp_path / "request.toml"
+    asked.write_text('kind = "overlap"\naudiences = ["fresh/drive", "tasty/readers"]\n')
+    for price in ([], ["--dry-run"]):
+        done = command(stage, "tasty", "ask", str(asked), "--collab", published.id, *price)
+        assert done.exit_code == 1
+        assert f"`cleanroom-partner agree {published.id} --restored`" in done.stderr, (
+            "nothing is asked under looser terms"
+        )
     run(stage, "tasty", "agree", published.id, "--restored", "--yes")
+    (told,) = status(tasty.home, tasty.room)
+    assert "--restored" not in told.next
     tighten(published, minimum_size=120)
     assert stage.ask("fresh", published.id, OVERLAP).reason == "audience_not_published"
 

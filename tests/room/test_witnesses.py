@@ -69,10 +69,12 @@ def test_a_partner_cosigns_and_the_room_shows_it(published: Collaboration, tmp_p
     folders = ["--data", str(stage.room.settings.data), "--keys", str(stage.room.settings.keys)]
     assert CliRunner().invoke(cli, ["audit", "export", archive, *folders]).exit_code == 0
     verify = ["audit", "verify", archive, "--vkey", stage.room.vkey, "--witness", str(keys[0])]
-    for more, code in (((), 0), (("--witness", str(keys[1])), 0), (("--quorum", "2"), 1)):
+    for more, code in (((), 0), (("--witness", str(keys[1])), 0), (("--witness", str(keys[1]), "--quorum", "1"), 0)):
         said = CliRunner().invoke(cli, [*verify, *more])
         assert said.exit_code == code, said.output
         assert "witnesses cosigned it" in " ".join(said.stdout.split())
+    said = CliRunner().invoke(cli, [*verify, "--quorum", "2"])
+    assert said.exit_code == 2, "no export could pass"
     report = stage.ask("fresh", published.id, OVERLAP)  # a newer checkpoint, which nobody cosigned yet
     assert cosigned(shown(stage), keys) == {}
     run(stage, "tasty", "witness")
@@ -81,6 +83,7 @@ def test_a_partner_cosigns_and_the_room_shows_it(published: Collaboration, tmp_p
     tasty, everybody = ["--witness", str(keys[1])], [part for key in keys for part in ("--witness", str(key))]
     assert run(stage, "fresh", "verify", str(file), *tasty).exit_code == 0
     assert run(stage, "fresh", "verify", str(file), *everybody, "--quorum", "1").exit_code == 0
+    assert run(stage, "fresh", "verify", str(file), *tasty, "--quorum", "2").exit_code == 2, "no receipt could pass"
     failed = run(stage, "fresh", "verify", str(file), *everybody)
     assert failed.exit_code == 1
     assert "1 of 2 witnesses cosigned it, 2 wanted" in " ".join(failed.stdout.split())
