@@ -99,21 +99,27 @@ class Named:
     """What bodies say of documents and keys, gathered body by body.
 
     `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is. `lost`:
-    documents that entries before a restore name: the room may not have them any more.
+    documents that only entries name which a restored backup had not: the room may not have them any more.
     """
 
     documents: dict[str, Label] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    _first: dict[str, int] = field(default_factory=dict)
 
-    def add(self, body: Body) -> None:
-        """Takes the next body of the log into account."""
+    def add(self, seq: int, body: Body) -> None:
+        """Takes the next body of the log into account, by the number of its entry."""
         details = body.details
         if body.event in _NAMES:
             name, label = _NAMES[body.event]
-            self.documents[str(details.get(name))] = label
-        if body.event == EventKind.ROOM_RESTORE:
-            self.lost |= self.documents.keys()
+            document = str(details.get(name))
+            self.documents[document] = label
+            if document not in self._first or document in self.lost:
+                self._first[document] = seq
+                self.lost.discard(document)
+        had = details.get("had")
+        if body.event == EventKind.ROOM_RESTORE and isinstance(had, int):
+            self.lost |= {document for document, first in self._first.items() if first >= had}
         partner = details.get("partner")
         key = body.actor if body.event == EventKind.PARTNER_JOIN else details.get("key")
         if isinstance(partner, str) and isinstance(key, str) and body.event in KEYS_BEGIN:

@@ -145,7 +145,7 @@ def _write_bodies(connection: sqlite3.Connection, size: int, may_read: Callable[
         if may_read(parsed):
             line = {"body": body.decode(), "nonce": encode_base64(nonce), "seq": seq}
             out.write(canonical.dumps(line) + b"\n")
-            named.add(parsed)
+            named.add(seq, parsed)
     return named
 
 

@@ -228,7 +228,7 @@ def _bodies(
         parsed = Body.parse(body)
         if (parsed.event == EventKind.ROOM_INIT) != (seq == 0):
             raise Wrong("room:init is not the first event, or not the only one")
-        named.add(parsed)
+        named.add(seq, parsed)
         if ending := ended(seq, parsed):
             endings.append(ending)
         if replaying:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from cleanroom.audit.documents import Document
+from cleanroom.audit.documents import Document, Named
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Opened
 from cleanroom.replay.keys import Keys
@@ -33,12 +33,12 @@ class Room:
     """The room as the log tells it. Events that change no decision are passed over.
 
     `released`: each release by its key, with its entry and the scales that it was drawn with. `unknown`: collaborations
-    in which something rests on a document that a restore lost. `ending`: versions that a restore must end. `unsigned`:
+    in which something rests on a document that is not there. `ending`: versions that a restore must end. `unsigned`:
     entries that opened an agreement, and whose signatures it lacks; `unjudged`: those of them that a restore undid, as
     the room may have the document as it was before.
     """
 
-    def __init__(self, documents: Mapping[str, Document]) -> None:
+    def __init__(self, documents: Mapping[str, Document], named: Named) -> None:
         self.keys = Keys()
         self.collaborations: dict[str, Shared] = {}
         self.ledger = Ledger()
@@ -47,7 +47,8 @@ class Room:
         self.ending: set[str] = set()
         self.unsigned: dict[int, str] = {}
         self.unjudged = 0
-        self._documents = documents
+        self._missing: dict[int, str] = {}
+        self._documents, self._named = documents, named
         self._history: list[Opened] = []
         self._known: list[Opened] = []
         self._before: list[_Before] = []
@@ -57,22 +58,28 @@ class Room:
         body = opened.body
         if body.event in _NO_CHANGE:
             return
+        self._named.add(opened.seq, body)
         if body.event == EventKind.ROOM_RESTORE:
             self._restore(opened.seq, dict(body.details), report)
             return
         if body.collaboration is None:
             self.keys.apply(opened)
             self._apply(body.event, dict(body.details), report)
-        elif not self._is_unknown(body):
+        elif not self._is_unknown(opened.seq, body):
             self._change(opened.seq, body.collaboration, body.event, dict(body.details), report)
         self._history.append(opened)
         self._known.append(opened)
 
-    def _is_unknown(self, body: Body) -> bool:
-        """Whether a collaboration is not known any more, for want of a document that bodies name."""
+    def unfounded(self) -> dict[int, str]:
+        """Entries that name a document which is not there, though no restore lost it, up to now."""
+        return {seq: document for seq, document in self._missing.items() if document not in self._named.lost}
+
+    def _is_unknown(self, seq: int, body: Body) -> bool:
+        """Whether a collaboration is not known any more, for want of a document."""
         name = _DOCUMENTS.get(body.event)
-        if name and str(body.details[name]) not in self._documents:
+        if name and (document := str(body.details[name])) not in self._documents:
             self.unknown.add(str(body.collaboration))
+            self._missing[seq] = document
         return body.collaboration in self.unknown
 
     def _apply(self, event: str, details: dict[str, Any], report: Report) -> None:
@@ -91,7 +98,7 @@ class Room:
             report("restore", f"{seq} entries, those of the backup and those taken over", had + taken)
         then = next((each for each in self._before if had <= each.seq), _Before(seq, self._known, self.released))
         known = [opened for opened in then.known if opened.seq < had]
-        before = Room(self._documents)
+        before = Room(self._documents, self._named)
         before.ledger = replace(before.ledger, forfeits={})  # its ledger counts for nothing: what is charged is carried
         for opened in known:
             before.apply(opened, lambda *_: None)

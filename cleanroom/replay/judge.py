@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from cleanroom.audit.documents import Document, DocumentError
+from cleanroom.audit.documents import Document, DocumentError, Named
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Finding, Opened, Replayed
 from cleanroom.replay.events import Room
@@ -47,7 +47,7 @@ class Judge:
     def __init__(self, documents: Mapping[str, Document], whole: bool) -> None:
         self._decisions = self._unjudged = 0
         self._findings: list[Finding] = []
-        self._room, self._whole = Room(documents), whole
+        self._room, self._whole = Room(documents, Named()), whole
         self._seq = 0
 
     def told(self) -> Replayed:
@@ -56,7 +56,11 @@ class Judge:
             Finding(seq, "signatures", _text("of every partner"), _text(missing))
             for seq, missing in self._room.unsigned.items()
         ]
-        findings = sorted((*self._findings, *unsigned), key=lambda each: each.seq)
+        unfounded = [
+            Finding(seq, "document", _text("one of the export"), _text(document))
+            for seq, document in self._room.unfounded().items()
+        ]
+        findings = sorted((*self._findings, *unsigned, *unfounded), key=lambda each: each.seq)
         return Replayed(self._decisions, self._unjudged + self._room.unjudged, tuple(findings))
 
     def take(self, opened: Opened) -> None:

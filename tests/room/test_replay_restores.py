@@ -4,13 +4,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cleanroom import auditors, backup
+from cleanroom.audit.documents import Named
+from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Opened
+from cleanroom.catalog import documents
 from cleanroom.replay.judge import Judge
 from partners.key_change import Role
 from partners.keys import key_id
 from partners.steps import agreements
-from partners.transparency.entry import Body
+from partners.transparency.entry import Body, Entry
 from tests.room.conftest import Collaboration
 from tests.room.losing import Lost, lose, quiet
 from tests.room.stage import DRIVE, READERS, Stage
@@ -108,3 +113,33 @@ def test_many_restores_take_their_number_and_not_two_to_the_power_of_it() -> Non
         take("room:start", software="1", allowance=1)
         take("room:restore", complete=True, had=seq, taken=0, log="x", size=seq, root="", software="1")
     assert judge.told().findings == ()
+
+
+@pytest.mark.parametrize("event", [EventKind.AGREEMENT_OPEN, EventKind.AGREEMENT_PROPOSE, EventKind.AGREEMENT_TIGHTEN])
+def test_a_document_that_no_restore_lost_excuses_nothing(published: Collaboration, event: str) -> None:
+    """Else an operator who names one that nobody has could decide as it likes from there on."""
+    stage = published.stage
+    stage.ask("fresh", published.id, OVERLAP)
+    with stage.room.catalog() as catalog:
+        rows = catalog.connection.execute("select entry, body from log_entries order by seq").fetchall()
+        judge = Judge(documents.every(catalog), whole=True)
+    bodies = [(Entry.parse(entry).time_ms, Body.parse(body)) for entry, body in rows]
+    invented: dict[str, object] = {"agreement": "0" * 64, "terms": "0" * 64, "partner": "fresh", "serial": 1}
+    bodies.insert(-1, (bodies[-1][0], Body(event, published.id, None, invented)))
+    for seq, (time, body) in enumerate(bodies):
+        judge.take(Opened(seq, time, body))
+    told = judge.told()
+    assert [(each.seq, each.what) for each in told.findings] == [(len(bodies) - 2, "document")]
+    assert told.unjudged == 1
+
+
+def test_a_document_of_the_backup_is_not_lost() -> None:
+    """Only what later entries name may be missing after a restore; named again, it may not."""
+    proposed = Body(EventKind.AGREEMENT_PROPOSE, "drive-2026-00000001", None, {"agreement": "0" * 64})
+    for had, lost in ((3, set[str]()), (2, {"0" * 64})):
+        named = Named()
+        named.add(2, proposed)
+        named.add(7, Body(EventKind.ROOM_RESTORE, None, None, {"had": had, "taken": 7 - had}))
+        assert named.lost == lost
+        named.add(8, proposed)
+        assert named.lost == set()
