@@ -197,10 +197,12 @@ OPAQUE: Cases = [
     (("2.98764E+12",), "a long number that a spreadsheet rounded"),
     (("2,9E+12",), "the same with a comma"),
     (("2.98764e+12",), "the same in small letters"),
+    (("2.98764E12",), "the same without a plus"),
     (("298764000000.0",), "a number from a column that had blanks"),
     (("1234.00",), "a decimal number"),
     (("1234.01",), "an id like any other, too"),
     (("12E5",), "an id like any other"),
+    (("2E12",), "an id like any other: no plus and no point"),
     (("",), "blank"),
     (("\u2003\u00a0",), "blank after trimming"),
 ]

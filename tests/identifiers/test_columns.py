@@ -161,7 +161,11 @@ def test_opaque_ids(values: list[str]) -> None:
     check("id.card", values, rules())
 
 
-@given(st.lists(st.from_regex(r"\A[0-9]{0,3}[.,]?[0-9]{0,3}(?:[Ee]\+?[0-9]{2})?[0. ]?\Z"), max_size=20))
+NUMBERS = st.from_regex(r"\A[0-9]{0,3}[.,]?[0-9]{0,3}(?:[Ee]\+?[0-9]{1,3})?[0. ]?\Z")
+QUANTITIES = st.from_regex(r"\A[0-9][.,]?[0-9]{0,2}[Ee]\+?[0-9]{1,3}\Z")
+
+
+@given(st.lists(NUMBERS, max_size=20) | st.lists(QUANTITIES, max_size=2))
 def test_opaque_ids_that_look_like_numbers(values: list[str]) -> None:
     check("id", values, rules())
 

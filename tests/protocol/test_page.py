@@ -75,7 +75,7 @@ def rules(match_key: str, setting: str) -> Rules:
         ("phone", "`phone`", 9),
         ("maid", "`maid`", 4),
         ("person", "`person`", 6),
-        ("id", "`id` and `id.<name>`", 4),
+        ("id", "`id` and `id.<name>`", 6),
     ],
 )
 def test_the_tables_of_identifiers(match_key: str, heading: str, examples: int) -> None:
