@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import sleep
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -266,6 +268,68 @@ def test_a_hostile_witness_counts_for_nothing_and_holds_nothing(
         finally:
             tracemalloc.stop()
     assert counts[2] <= counts[0]
+
+
+class Holding:
+    """A witness that takes a question and never ends its answer: it waits for the room to let go.
+
+    `held`: it was the first to give up, after so long that nobody is in doubt about it.
+    """
+
+    PATIENCE = 60.0
+
+    def __init__(self, says: bytes) -> None:
+        self.asked, self.held = Event(), 0
+        self._says = says
+
+    def __call__(self, connection: socket.socket) -> None:
+        self.asked.set()
+        connection.sendall(self._says)
+        connection.settimeout(self.PATIENCE)
+        try:
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(1 << 16):  # the rest of the question
+                    pass
+        except TimeoutError:
+            self.held += 1
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room's HTTP client waits for ever, so that only the deadline for a whole answer can end it."""
+    monkeypatch.setattr(witnesses, "_client", cache(lambda: httpx.AsyncClient(timeout=None)))
+
+
+@pytest.mark.parametrize(
+    "says",
+    [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nsome"],
+    ids=["nothing", "half a header", "half a body"],
+)
+@pytest.mark.usefixtures("patient")
+def test_a_witness_that_never_answers_is_let_go(
+    published: Collaboration, monkeypatch: pytest.MonkeyPatch, says: bytes
+) -> None:
+    monkeypatch.setattr(witnesses, "DEADLINE", 0.2)
+    key, silent = WitnessSigner("a/witness", bytes(32)).key, Holding(says)
+    with answering(silent) as port:
+        with_witnesses(published.stage, Witnesses((key,), {key: f"http://127.0.0.1:{port}"}, 1))
+        with pytest.raises(RoomRefused, match="Too few witnesses"):
+            published.stage.ask("fresh", published.id, OVERLAP)
+        assert silent.asked.wait(Holding.PATIENCE)
+    assert silent.held == 0
+
+
+@pytest.mark.usefixtures("patient")
+def test_enough_witnesses_are_enough(published: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the one that never answers, once the other has cosigned."""
+    monkeypatch.setattr(witnesses, "DEADLINE", 2 * Holding.PATIENCE)
+    stage, silent = published.stage, Holding(b"")
+    honest, key = witness_of(stage.players["tasty"].home), WitnessSigner("a/witness", bytes(32)).key
+    with answering(silent) as port, listening(honest) as other:
+        places = {key: f"http://127.0.0.1:{port}", honest.key: f"http://127.0.0.1:{other}"}
+        with_witnesses(stage, Witnesses((key, honest.key), places, 1))
+        assert cosigners(stage.ask("fresh", published.id, OVERLAP), (honest.key,)) == {honest.key}
+    assert silent.held == 0
 
 
 def test_a_cosignature_of_nobody_and_of_another_checkpoint(published: Collaboration) -> None:
