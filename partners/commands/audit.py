@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from partners import files, words
-from partners.commands.terminal import Setup, as_json, console, quoted, say, say_json, table, waiting
+from partners.commands.terminal import Setup, as_json, console, progress, quoted, say, say_json, table
 
 
 @click.group()
@@ -27,8 +27,9 @@ def export(setup: Setup, file: Path) -> None:
     Example:
       cleanroom-partner audit export log.tar
     """
-    with setup.room() as (home, room), waiting("the room writes the archive"):
-        files.write(file, room.audit_export(), private=True)
+    with setup.room() as (home, room), progress() as told, files.replacing(file, private=True) as (temporary,):
+        with temporary.open("wb") as out:
+            room.audit_export(out, lambda done, whole: told("archive", done, whole))
         key = home.room().vkey
     say(f"wrote {file.name}; entries of other collaborations are in it without what they say")
     name = quoted(Path(file.name))

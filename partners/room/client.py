@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote as quoted
 
 from partners import fields, reports
@@ -333,9 +333,12 @@ class Room:
         """For an auditor: what each owner has spent in the collaborations that it is appointed to."""
         return answers.audited(self._connection.get("/v1/audit/ledger"))
 
-    def audit_export(self) -> bytes:
-        """For an auditor: the whole log as an archive, with the bodies that it may read. Nothing is verified."""
-        return self._connection.send("GET", "/v1/audit/export").content
+    def audit_export(self, out: BinaryIO, progress: Callable[[int, int], None]) -> None:
+        """For an auditor: writes the whole log as an archive, with the bodies that it may read. Nothing is verified.
+
+        `progress`: bytes until now, and in all (0: unknown).
+        """
+        self._connection.download("/v1/audit/export", out, progress)
 
     def _partner(self, name: str) -> Mapping[str, Any]:
         try:

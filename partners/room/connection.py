@@ -6,6 +6,7 @@ Rules:
 * No long-lived credential: each process signs a client assertion (RFC 7523: EdDSA, at most 60 seconds, its `jti` once)
   and keeps the short-lived bearer token in memory only.
 * Messages never hold a token, a key or a body.
+* No answer is read without end, whoever sends it: it has a largest size and a longest time, unless it goes to a file.
 """
 
 import ipaddress
@@ -14,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import jwt
@@ -36,8 +37,15 @@ NOT_ACCEPTED = (
     "`key list`, else ask the operator"
 )
 """What to do where the room does not accept this folder's key: the room's own hint is for programs."""
+MAX_ANSWER_BYTES = 64 * 2**20
+"""A list of 100,000 reports is half of it."""
+ANSWER_SECONDS = 600
 Transport = httpx.BaseTransport
 """How bytes travel; tests hand in another one."""
+Into = tuple[BinaryIO, Callable[[int, int], None]]
+"""Where a body is written, and who is told: bytes until now, and in all (0: unknown)."""
+_OF_THE_JOURNEY = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that say how a body travelled, and not what it is."""
 _TIMEOUT = httpx.Timeout(connect=10, read=120, write=120, pool=10)
 
 
@@ -119,6 +127,10 @@ class Connection:
         """The JSON that answers a POST of JSON."""
         return _json(self.send("POST", path, json=body, signed_in=signed_in))
 
+    def download(self, path: str, out: BinaryIO, progress: Callable[[int, int], None]) -> None:
+        """Writes the body of a GET to `out`, of any size. `progress`: bytes until now, and in all (0: unknown)."""
+        self.send("GET", path, into=(out, progress))
+
     def send(
         self,
         method: str,
@@ -129,12 +141,13 @@ class Connection:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         signed_in: bool = True,
+        into: Into | None = None,
     ) -> httpx.Response:
         """A successful answer; an access token that the room no longer knows is renewed once."""
 
         def once() -> httpx.Response:
             sent = {**(headers or {}), **({"Authorization": f"Bearer {self._bearer()}"} if signed_in else {})}
-            return self._send(method, path, params=params, json=json, content=content, headers=sent)
+            return self._send(method, path, params=params, json=json, content=content, headers=sent, into=into)
 
         response = once()
         if response.status_code == httpx.codes.UNAUTHORIZED and signed_in:
@@ -175,9 +188,14 @@ class Connection:
             self._sleep(wait)
             waited += wait
 
-    def _sent(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _sent(self, method: str, path: str, into: Into | None = None, **arguments: Any) -> httpx.Response:
         try:
-            return self._http.request(method, path, **arguments)
+            with self._http.stream(method, path, **arguments) as answer:
+                body = self._body(answer) if into is None or not answer.is_success else _written(answer, *into)
+            headers = {name: value for name, value in answer.headers.items() if name not in _OF_THE_JOURNEY}
+            return httpx.Response(answer.status_code, headers=headers, content=body)
+        except httpx.DecodingError:
+            raise OddAnswer("its encoding") from None
         except httpx.TimeoutException:
             raise RoomUnreachable(f"the room at {self.url} did not answer in time; run the command again") from None
         except httpx.ConnectError as problem:
@@ -190,6 +208,16 @@ class Connection:
             ) from None
         except httpx.TransportError:
             raise RoomUnreachable(f"the connection to {self.url} broke; run the command again") from None
+
+    def _body(self, answer: httpx.Response) -> bytes:
+        body, until = bytearray(), self._clock() + ANSWER_SECONDS
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES:
+                raise OddAnswer(f"larger than {MAX_ANSWER_BYTES:,} bytes")
+            if self._clock() > until:
+                raise RoomUnreachable(f"the room at {self.url} did not end its answer in time; run the command again")
+        return bytes(body)
 
 
 def _assertion(credentials: Credentials) -> str:
@@ -204,6 +232,17 @@ def _assertion(credentials: Credentials) -> str:
     }
     kid = key_id(credentials.identity.public.signing)
     return jwt.encode(claims, credentials.identity.signing, algorithm="EdDSA", headers={"kid": kid})
+
+
+def _written(answer: httpx.Response, out: BinaryIO, progress: Callable[[int, int], None]) -> bytes:
+    """Writes the body to `out`; nothing of it is left to return."""
+    stated, done = answer.headers.get("Content-Length", ""), 0
+    whole = int(stated) if re.fullmatch(r"[0-9]{1,15}", stated) else 0
+    for piece in answer.iter_bytes():
+        out.write(piece)
+        done += len(piece)
+        progress(done, whole)
+    return b""
 
 
 def _wait(response: httpx.Response) -> int | None:
@@ -226,7 +265,7 @@ def _successful(response: httpx.Response) -> httpx.Response:
         return response
     try:
         told = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     raise RoomRefused(answers.problem(told, response.status_code))
 
@@ -234,5 +273,5 @@ def _successful(response: httpx.Response) -> httpx.Response:
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OddAnswer("no JSON") from None

@@ -1,6 +1,8 @@
 """One room over HTTP: which addresses, which token, which words when it fails."""
 
-from collections.abc import Callable
+import gzip
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from partners import keys
 from partners.failure import Failure, plain
 from partners.fields import OddAnswer
+from partners.room import connection
 from partners.room.connection import Connection, Credentials, RoomRefused, RoomUnreachable, UnsafeAddress, safe_url
 from tests.partners_cli.conftest import Partner
 from tests.partners_cli.fake_room import AUDIENCE, URL, FakeRoom, problem
@@ -217,3 +220,64 @@ def test_a_cut_while_joining_leaves_no_half_joined_folder(fake: FakeRoom, tmp_pa
     with pytest.raises(Failure):
         joining.join(home, URL, fake.invite("fresh"), fake.transport())
     assert not home.has_room()
+
+
+class Endless(httpx.SyncByteStream):
+    """A body that never ends."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield bytes(2**20)
+
+
+ODD: list[tuple[Callable[[], httpx.Response], str]] = [
+    (lambda: httpx.Response(200, stream=Endless()), "larger than"),
+    (lambda: httpx.Response(404, stream=Endless()), "larger than"),
+    (lambda: httpx.Response(200, content=b"[" * 200_000), "no JSON"),
+    (lambda: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no")), "its encoding"),
+]
+
+
+@pytest.mark.parametrize(("answer", "why"), ODD)
+def test_a_hostile_answer_is_one_line(answer: Callable[[], httpx.Response], why: str) -> None:
+    with pytest.raises(OddAnswer, match=why):
+        Connection(URL, transport=httpx.MockTransport(lambda _: answer())).get("/v1/room", signed_in=False)
+
+
+def test_a_refusal_of_endless_nesting_has_no_reason() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(500, content=b"[" * 200_000))
+    with pytest.raises(RoomRefused, match="status 500 and no reason"):
+        Connection(URL, transport=transport).get("/v1/room", signed_in=False)
+
+
+def test_an_answer_that_does_not_end_in_time_is_given_up() -> None:
+    clock = Clock()
+
+    class Slow(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                clock.now += 60
+                yield b" "
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Slow()))
+    with pytest.raises(RoomUnreachable, match="did not end its answer in time"):
+        Connection(URL, transport=transport, clock=clock).get("/v1/room", signed_in=False)
+
+
+def test_a_packed_answer_is_unpacked() -> None:
+    packed = gzip.compress(b'{"a": 1}')
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(packed))
+    )
+    assert Connection(URL, transport=transport).get("/v1/room", signed_in=False) == {"a": 1}
+
+
+def test_what_goes_to_a_file_may_be_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 4)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"an archive"))
+    out, told = BytesIO(), list[tuple[int, int]]()
+    room = Connection(URL, transport=transport)
+    room.send("GET", "/v1/audit/export", into=(out, lambda *each: told.append(each)), signed_in=False)
+    assert (out.getvalue(), told[-1]) == (b"an archive", (10, 10))
+    with pytest.raises(OddAnswer):
+        room.send("GET", "/v1/audit/export", signed_in=False)

@@ -1,6 +1,7 @@
 """Auditors: appointed by the operator, shown to the partners; what they read, and that each reading is in the log."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from partners.cli import main
 from partners.evidence import Opened
 from partners.room.connection import RoomRefused
 from tests.room.conftest import Collaboration
+from tests.room.losing import quiet
 from tests.room.stage import URL, VISITS, Brand, Player, Stage, people
 from tests.room.test_key_commands import operator
 from tests.room.withdrawing import emails, send
@@ -51,7 +53,8 @@ def busy(at: Collaboration) -> str:
 def exported(at: Collaboration, eve: Player, folder: Path) -> list[Line]:
     """The entries of the archive that an auditor gets, once it has been verified."""
     file = folder / "log.tar"
-    file.write_bytes(eve.room.audit_export())
+    with file.open("wb") as out:
+        eve.room.audit_export(out, quiet)
     verdict = verify(file, at.stage.room.signer.verifier)
     assert verdict.ok, verdict.checks
     return list(of_export(file))
@@ -109,7 +112,7 @@ def test_every_reading_is_logged_and_shown_to_the_partners(published: Collaborat
     (told,) = json.loads(run(stage, "fresh", "status", "--json").stdout)["collaborations"]
     assert told["auditors"] == [{"name": "eve", "appointed": "2026-03-14T12:00:00Z", "read": None}]
     stage.clock.forward(hours=1)
-    eve.room.audit_export()
+    eve.room.audit_export(BytesIO(), quiet)
     eve.room.audited_ledger()
     reading = {"partner": "eve", "collaborations": [published.id]}
     assert stage.leaves()[-3:] == [
