@@ -75,6 +75,8 @@ def _whose(refused: Refuse, agreement: Agreement) -> str:
         return _WHOSE[refused.reason]
     if not stated_by(term, agreement):  # nobody limits the columns: it is a name or a value that was never agreed
         return "The agreement lists them; every partner signed it."
+    if refused.reason is Reason.BUDGET:  # which of the two is spent is the owner's to see
+        return f"The agreement's part is `{term}`, set by {_listed(term, agreement)}; the allowance is in `ledger`."
     return f"The term is `{term}`, set by {_listed(term, agreement)}."
 
 

@@ -37,9 +37,9 @@ def test_every_refusal_tells_the_rule_whose_it_is_and_what_would_pass(reason: Re
 )
 def test_a_term_is_told_by_who_set_it(reason: Reason, terms: Terms, term: str) -> None:
     strict = replace(AGREED, parties=(replace(AGREED.parties[0], terms=terms), *AGREED.parties[1:]))
-    assert of_refusal(Refuse(reason), strict).endswith(f"The term is `{term}`, set by ada.")
+    assert f"`{term}`, set by ada" in of_refusal(Refuse(reason), strict)
     floored = replace(AGREED, floor=terms)
-    assert of_refusal(Refuse(reason), floored).endswith(f"The term is `{term}`, set by {FLOOR}.")
+    assert f"`{term}`, set by {FLOOR}" in of_refusal(Refuse(reason), floored)
 
 
 def test_columns_that_nobody_limits_are_the_agreements() -> None:
