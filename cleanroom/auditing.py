@@ -15,6 +15,7 @@ from rich.table import Table
 
 from cleanroom.options import DATA, KEYS, settings
 from partners.transparency.encoding import encode_base64
+from partners.words import counted
 
 if TYPE_CHECKING:
     from cleanroom.audit.listing import Line
@@ -93,7 +94,7 @@ def _list(lines: "Iterator[Line]", as_json: bool) -> None:
             shown_as = f"{line.seq:>7}  {line.time:%Y-%m-%d %H:%M:%S}  {event:19}  {by:16}  {where:22}  {what}"
             click.echo(_plain(shown_as.rstrip()))
         shown += 1
-    click.echo(f"{shown} entries.", err=True)
+    click.echo(f"{counted(shown, 'entry', 'entries')}.", err=True)
 
 
 def _plain(text: str) -> str:
@@ -180,4 +181,5 @@ def _show(verdict: "Verdict", as_json: bool) -> None:
             console.print(f"  {which} {_plain(text)}", markup=False, soft_wrap=True)
     if len(verdict.findings) > SHOWN:
         console.print(f"and {len(verdict.findings) - SHOWN} more; --json has all.")
-    console.print(f"{verdict.size} leaves verified." if verdict.ok else "The archive does not hold.")
+    verified = counted(verdict.size or 0, "leaf", "leaves")
+    console.print(f"{verified} verified." if verdict.ok else "The archive does not hold.")

@@ -263,6 +263,7 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     from cleanroom import backup, setup
+    from partners.words import counted
 
     room = setup.open_room(_settings(data, keys), older=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -270,7 +271,8 @@ def backup(folder: Path, data: Path | None, keys: Path | None) -> None:
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
         task = bars.add_task("copying")
         made = backup.backup(room, folder, lambda _, done, whole: bars.update(task, completed=done, total=whole))
-    click.echo(f"{made.versions} audiences, {made.leaves} leaves of the log, {made.size / 2**20:,.1f} MiB in {folder}")
+    copied = f"{counted(made.versions, 'audience', 'audiences')}, {counted(made.leaves, 'leaf', 'leaves')} of the log"
+    click.echo(f"{copied}, {made.size / 2**20:,.1f} MiB in {folder}")
     click.echo("The keys are not in it: keep a copy of log.key and the .rekey files, never of log.state.", err=True)
 
 

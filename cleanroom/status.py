@@ -27,6 +27,7 @@ from cleanroom.catalog.changes import Amendment
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.room import Room
 from partners.transparency.checkpoint import read_unverified
+from partners.words import counted
 from policies import agreement as agreements
 
 
@@ -200,7 +201,8 @@ def _waits(status: Status) -> list[str]:
     if status.erasures:
         found.append(f"erasures that wait for the worker: {status.erasures}")
     if status.commitments_behind:
-        found.append(f"commitments to withdrawals: {status.commitments_behind} days behind; the worker makes them good")
+        behind = counted(status.commitments_behind, "day", "days")
+        found.append(f"commitments to withdrawals: {behind} behind; the worker makes them good")
     for each in status.collaborations:
         if each.amendment:
             waiting = ", ".join(each.amendment.waiting)

@@ -18,6 +18,11 @@ def number(value: Decimal, places: int) -> str:
     return f"{value:,.{places}f}".replace(",", GROUP)
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """How many of something there are: `1 entry`, `2 entries`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def epsilon(micro: int) -> str:
     """Micro-ε as a person writes ε: 250000 is 0.25."""
     return f"{(Decimal(micro) / MICRO).normalize():f}"

@@ -17,6 +17,7 @@ from partners.transparency.encoding import decode_base64
 from partners.transparency.entry import Body
 from partners.transparency.merkle import Node, root
 from partners.transparency.note import VerifierKey
+from partners.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +50,24 @@ def check(message: bytes, key: VerifierKey, size: int, node: Node, endings: Iter
         if kept.size > size:
             raise Wrong("the log is shorter than the checkpoint that you kept")
         _same(kept, node)
-        return f"the first {kept.size} entries are those of the checkpoint that you kept"
+        first = "the first entry is that" if kept.size == 1 else f"the first {kept.size} entries are those"
+        return f"{first} of the checkpoint that you kept"
     after = list(dropwhile(lambda each: each.last.origin != origin, endings))
     if not after:
         raise Wrong("the checkpoint that you kept is of another log, and this one does not say that it ended that one")
     kept, ending = open_checkpoint(message, VerifierKey(origin, key.public)), after[0]
-    told = f"entry {ending.seq} says that the log of the checkpoint that you kept ended with {ending.last.size} entries"
+    end = counted(ending.last.size, "entry", "entries")
+    told = f"entry {ending.seq} says that the log of the checkpoint that you kept ended with {end}"
     shared = min(each.seq for each in after)
     if kept.size <= shared:
         _same(kept, node)
-        return f"{told}; the first {kept.size}, those of your checkpoint, are here"
+        return f"{told}; all that your checkpoint covers is here: {counted(kept.size, 'entry', 'entries')}"
     if (kept.size, kept.root) == (ending.last.size, ending.last.root):
-        return f"{told}, which is your checkpoint; the first {shared} are here, the others were lost"
+        return f"{told}, which is your checkpoint; {counted(shared, 'is', 'are')} here, the others were lost"
     if kept.size >= ending.last.size:
         raise Wrong(f"{told}; your checkpoint says something else")
-    raise Wrong(f"{told}; only {shared} of them are here, too few to compare with the {kept.size} of your checkpoint")
+    here = counted(shared, "of them is", "of them are")
+    raise Wrong(f"{told}; only {here} here, too few to compare with the {kept.size} of your checkpoint")
 
 
 def _same(kept: Checkpoint, node: Node) -> None:

@@ -38,6 +38,7 @@ from partners.transparency.entry import Body, Entry, EntryError, commitment
 from partners.transparency.merkle import HASH_SIZE, Node, leaf_hash, nodes_of, root
 from partners.transparency.note import MAX_NOTE_BYTES, NoteError, VerifierKey
 from partners.transparency.tiles import MAX_BUNDLE_BYTES, WIDTH, decode_bundle, tiles
+from partners.words import counted
 
 Value = TypeVar("Value")
 Replay = Callable[[Mapping[str, Document], bool], Replaying]
@@ -141,7 +142,7 @@ def verify(
 
 def _archive(file: BinaryIO) -> tuple[dict[str, Member], str]:
     members = archive.read(file)
-    return members, f"{len(members)} plain files with fixed headers"
+    return members, f"{counted(len(members), 'plain file', 'plain files')} with fixed headers"
 
 
 def _readme(file: BinaryIO, members: dict[str, Member]) -> tuple[bool, str]:
@@ -156,7 +157,7 @@ def _checkpoint(file: BinaryIO, members: dict[str, Member], key: VerifierKey) ->
     checkpoint = open_checkpoint(content(file, members, CHECKPOINT, MAX_NOTE_BYTES), key)
     if checkpoint.size == 0:
         raise Wrong("the checkpoint is of an empty log, which is never published")
-    return checkpoint, f"signed by the given key, {checkpoint.size} entries"
+    return checkpoint, f"signed by the given key, {counted(checkpoint.size, 'entry', 'entries')}"
 
 
 def _members(members: dict[str, Member], checkpoint: Checkpoint) -> tuple[bool, str]:
@@ -185,7 +186,10 @@ def _entries(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint,
             commits.append(entry.commit)
             times.append(entry.time_ms)
             hashes.append(leaf_hash(leaf))
-    return _Leaves(commits, times, nodes_of(hashes)), f"{len(commits)} entries in canonical form, each at its number"
+    detail = counted(
+        len(commits), "entry in canonical form, at its number", "entries in canonical form, each at its number"
+    )
+    return _Leaves(commits, times, nodes_of(hashes)), detail
 
 
 def _tiles(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint, leaves: _Leaves) -> tuple[bool, str]:
@@ -196,7 +200,7 @@ def _tiles(file: BinaryIO, members: dict[str, Member], checkpoint: Checkpoint, l
         if content(file, members, tile.path, WIDTH * HASH_SIZE) != expected:
             raise Wrong("a tile is not what the entries give")
         count += 1
-    return True, f"{count} tiles, byte for byte what the entries give"
+    return True, f"{counted(count, 'tile', 'tiles')}, byte for byte what the entries give"
 
 
 def _root(checkpoint: Checkpoint, leaves: _Leaves) -> tuple[bool, str]:
@@ -235,14 +239,15 @@ def _bodies(
             replaying.take(Opened(seq, leaves.times[seq], parsed))
         count, last = count + 1, seq
     size = len(leaves.commits)
-    detail = f"{count} of {size} bodies opened, each the one that its entry commits to"
+    detail = f"{count} of {counted(size, 'body', 'bodies')} opened, each the one that its entry commits to"
     return _Bodies(count, count == size, named, tuple(endings)), detail
 
 
 def _documents(file: BinaryIO, members: dict[str, Member], bodies: _Bodies) -> tuple[dict[str, Document], str]:
     found = _read_documents(file, members)
     count = documents.check(found, bodies.named, whole=bodies.whole)
-    return found, f"{len(found)} signed documents, each named by a body; {count} signatures hold"
+    signed = counted(len(found), "signed document, named by a body", "signed documents, each named by a body")
+    return found, f"{signed}; {counted(count, 'signature holds', 'signatures hold')}"
 
 
 def _read_documents(file: BinaryIO, members: dict[str, Member]) -> dict[str, Document]:
@@ -277,10 +282,10 @@ def _rebuilt(
 
 def _policy(told: Replayed) -> Check:
     if told.findings:
-        count = len(told.findings)
-        found = "1 finding" if count == 1 else f"{count} findings"
+        found = counted(len(told.findings), "finding", "findings")
         return Check("policy", Outcome.FAILED, f"{found}: the policies say something else than the log")
-    detail = f"{told.decisions} decisions, each derived again"
+    detail = counted(told.decisions, "decision, derived again", "decisions, each derived again")
     if told.unjudged:
-        detail += f"; {told.unjudged} not: they rest on bodies that were not opened, or documents that a restore lost"
+        rest = counted(told.unjudged, "not: it rests", "not: they rest")
+        detail += f"; {rest} on bodies that were not opened, or documents that a restore lost"
     return Check("policy", Outcome.PASSED, detail)

@@ -1,6 +1,7 @@
 """Exports: the same bytes each time, readable by ordinary tar, and nothing but the untouched one verifies."""
 
 import io
+import re
 import stat
 import tarfile
 from collections.abc import Callable
@@ -108,6 +109,21 @@ def test_a_role_gets_its_bodies_only(room: Room, tmp_path: Path) -> None:
     assert b"key-2" not in out.read_bytes()
     nothing = write_export(room, tmp_path / "nothing.tar", lambda _: False)
     assert verify(nothing, room.key).opened == 0
+
+
+def test_one_of_something_is_said_so(tmp_path: Path) -> None:
+    room = make_room(tmp_path, 1)
+    kept = room.publish()
+    verdict = verify(write_export(room, tmp_path / "out.tar"), room.key, kept)
+    assert verdict.ok
+    told = {check.name: check.detail for check in verdict.checks}
+    assert told["checkpoint"] == "signed by the given key, 1 entry"
+    assert told["entries"] == "1 entry in canonical form, at its number"
+    assert told["tiles"] == "1 tile, byte for byte what the entries give"
+    assert told["bodies"].startswith("1 of 1 body opened")
+    assert told["older"] == "the first entry is that of the checkpoint that you kept"
+    for detail in told.values():
+        assert not re.search(r"(?<!of )\b1 \w+s\b", detail), detail
 
 
 def test_erased_nonces_stay_out(tmp_path: Path) -> None:

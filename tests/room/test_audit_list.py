@@ -90,7 +90,7 @@ def test_as_text(published: Collaboration, listed: Callable[..., Listed]) -> Non
     head, line = told.stdout.splitlines()
     assert head.split() == ["entry", "time", "(UTC)", "event", "by", "collaboration", "what"]
     assert line.split()[3:6] == ["decision:refuse", "fresh", published.id]
-    assert told.stderr == "1 entries.\n"
+    assert told.stderr == "1 entry.\n"
 
 
 def test_a_file_that_is_no_export(tmp_path: Path) -> None:

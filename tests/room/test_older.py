@@ -63,9 +63,9 @@ def test_of_a_log_that_ended(lost: Lost, kept: Kept) -> None:
     told = [older(stage, each) for each in kept]
     assert [each.passed for each in told] == [True, False, False, True]
     assert f"ended with {made.signed} entries" in told[0].detail
-    assert f"the first {made.had}, those of your checkpoint, are here" in told[0].detail
+    assert f"all that your checkpoint covers is here: {made.had} entries" in told[0].detail
     assert f"only {made.had} of them are here, too few to compare" in told[1].detail
-    assert f"your checkpoint; the first {made.had} are here, the others were lost" in told[3].detail
+    assert f"your checkpoint; {made.had} are here, the others were lost" in told[3].detail
     assert older(stage, kept[0], (lost.id,)).passed, "a reader of one collaboration is told, too"
 
 
@@ -82,7 +82,7 @@ def test_of_a_log_that_ended_twice(lost: Lost, kept: Kept, tmp_path: Path) -> No
     stage = again.reopened()
     assert stage.room.origin.endswith("-v3")
     assert [older(stage, each).passed for each in kept] == [True, False, False, True]
-    assert "the first" in older(stage, second).detail
+    assert "all that your checkpoint covers is here" in older(stage, second).detail
 
 
 @pytest.mark.parametrize("grown", [0, 1])

@@ -142,6 +142,8 @@ def test_the_command_prints_a_table_and_ends_with_1_for_a_finding(published: Col
     names = ["archive", "readme", "checkpoint", "members", "entries", "tiles", "root", "bodies", "documents"]
     assert [line.split()[1] for line in lines[:-1]] == [*names, "rebuilt", "policy"]
     assert len({line.index(line.split()[2]) for line in lines[:-1]}) == 1
+    assert "1 signed document, named by a body; 2 signatures hold" in told.stdout
+    assert "1 decision, derived again" in told.stdout
     root = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)["root"]
     assert root == (stage.room.settings.log / "checkpoint").read_text().splitlines()[2]
 
@@ -391,5 +393,5 @@ def test_an_export_of_one_collaboration_replays_and_tells_nothing_of_others(stor
         assert verdict.size is not None
         assert 0 < verdict.opened < verdict.size
         assert other.encode() not in export(story, (one,)).read_bytes()
-    assert "; 1 not: they rest on bodies" in verified(story, (drive,)).checks[-1].detail
+    assert "; 1 not: it rests on bodies" in verified(story, (drive,)).checks[-1].detail
     assert b"tasty" not in export(story, (exact,)).read_bytes()
