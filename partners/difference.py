@@ -1,7 +1,7 @@
 """What an amendment changes, line by line: terms from → to, code-lists, bounds, match keys, partners.
 
 Pure. Terms are told twice where both differ: what holds for all, and what each party states. Text of other partners
-passes through `plain`, because it goes to a terminal.
+passes through `listed`, because it goes to a terminal.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,7 @@ from enum import Enum
 from typing import Any
 
 from partners.explain import words
-from partners.failure import plain
-from partners.words import epsilon
+from partners.words import epsilon, listed
 from policies import agreement as agreements
 from policies import terms
 from policies.agreement import Agreement, Audience, Measure
@@ -146,7 +145,7 @@ def _bounds(measure: Measure | None) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(plain, names)) or NONE
+    return ", ".join(map(listed, names)) or NONE
 
 
 def _closed(force: InForce) -> Terms:

@@ -10,7 +10,7 @@ from typing import Any
 
 from partners import presets
 from partners.failure import plain
-from partners.words import epsilon
+from partners.words import epsilon, listed
 from policies import rates, terms
 from policies.agreement import Agreement, Audience, Measure
 from policies.explanations import BASE, stated_by
@@ -154,7 +154,7 @@ def words(name: str, force: InForce) -> tuple[str, str]:
 def _audience(audience: Audience) -> Iterator[str]:
     yield f"{audience.ref.owner} brings {audience.ref}: people with {_listed(audience.keys)}."
     for attribute in audience.attributes:
-        shown = [plain(value) for value in attribute.values[:SHOWN_VALUES]]
+        shown = [listed(value) for value in attribute.values[:SHOWN_VALUES]]
         more = f" and {len(attribute.values) - SHOWN_VALUES} more" if len(attribute.values) > SHOWN_VALUES else ""
         yield f"  {attribute.name}: {', '.join(shown)}{more}; anything else counts as other, nothing as unknown."
     for measure in audience.measures:

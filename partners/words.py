@@ -13,6 +13,12 @@ from policies.terms import MICRO
 GROUP = "\N{NARROW NO-BREAK SPACE}"
 
 
+def listed(text: str) -> str:
+    """A value of somebody's code-list as one of several: in quotes where it could be read as more than one."""
+    shown = plain(text)
+    return f'"{shown}"' if any(mark in shown for mark in ',;"') else shown
+
+
 def number(value: Decimal, places: int) -> str:
     """A number with `places` decimals, its thousands grouped: 12 345.60."""
     return f"{value:,.{places}f}".replace(",", GROUP)

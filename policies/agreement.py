@@ -11,6 +11,7 @@ A public wire form: fields may be added only with a new `version`; tests pin the
 import base64
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,7 @@ EMAIL_PROFILES = ("uid2", "plain")
 OTHER, UNKNOWN = "other", "unknown"
 MAX_VALUES = 1_000
 MAX_BOUND = 10**10
+_BREAKS = {"Cc", "Zl", "Zp"}  # Unicode categories: controls, line and paragraph separators
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -319,6 +321,8 @@ def _match_key(value: Any) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or value != value.strip() or len(value) > 128:
         raise BadAgreement("a value of a code-list is text of 1 to 128 characters without space around it")
+    if any(unicodedata.category(character) in _BREAKS for character in value):
+        raise BadAgreement("a value of a code-list is one line, without tabs and other control characters")
     return value
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from partners.difference import difference
 from partners.explain import Line, explain, to_json
 from partners.proposal import read_proposal
 from policies.agreement import Agreement, Attribute
@@ -90,6 +91,15 @@ def test_audiences_and_keys_are_said() -> None:
         "spend: amounts from 0.00 to 499.99",
     ):
         assert words in about
+
+
+def test_one_value_is_never_read_as_two() -> None:
+    agreement = agreed()
+    drive = replace(agreement.audiences[0], attributes=(Attribute("tier", ("gold, silver", "x; y", 'a "b"', "plain")),))
+    changed = replace(agreement, audiences=(drive, *agreement.audiences[1:]))
+    shown = '"gold, silver", "x; y", "a "b"", plain'
+    assert any(f"tier: {shown};" in line for line in explain(changed).about)
+    assert shown in [each.after for each in difference(agreement, changed).changes]
 
 
 def test_text_of_others_cannot_steer_the_terminal() -> None:

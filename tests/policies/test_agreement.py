@@ -151,6 +151,7 @@ PARTY, TIER, SPEND = ("partners", 0), ("audiences", 1, "attributes", 0), ("audie
         ((*TIER, "values"), "gold", "one form"),
         ((*TIER, "values", 0), "", "code-list"),
         ((*TIER, "values", 0), " gold", "code-list"),
+        *(((*TIER, "values", 0), f"go{mark}ld", "one line") for mark in "\n\t\x1b\x85\u2028\u2029"),
         ((*TIER, "values", 0), "g" * 129, "code-list"),
         ((*TIER, "values", 0), "\ud800", "Unicode"),
         ((*TIER, "values", 0), 1, "code-list"),
