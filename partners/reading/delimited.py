@@ -6,7 +6,8 @@ Rules:
 * The delimiter is the map's, or the one that Excel's own first line names, or the candidate that finds the most wanted
   columns in the header, then the most columns at all.
 * Every row has as many fields as the header; quotes are closed; a value has at most 131,072 characters (the csv
-  module's own limit, which also bounds what an unclosed quote can swallow). Lines that are blank are skipped.
+  module's own limit, which also bounds what an unclosed quote can swallow). Lines that are blank are skipped; one
+  without end is refused.
 """
 
 import csv
@@ -17,7 +18,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, NoRows, Progress, Source, positions
-from partners.reading.encoding import decoded, undecodable, utf_16_of
+from partners.reading.encoding import bounded, decoded, refuse_other_kinds, undecodable, utf_16_of
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -38,6 +39,7 @@ def read_delimited(source: Source, names: tuple[str, ...], progress: Progress) -
 
 def _chunks(source: Source, names: tuple[str, ...], progress: Progress) -> Iterator[Chunk]:
     file, total = source.path.name, source.path.stat().st_size
+    refuse_other_kinds(source)
     with source.opened() as (raw, read), decoded(raw, source.encoding, file) as text:
         lines = without_nul(text, file)
         first, named = first_record(lines, file)
@@ -109,7 +111,7 @@ def choose_delimiter(first: list[str], names: tuple[str, ...]) -> str:
 
 def without_nul(text: io.TextIOWrapper, file: str) -> Iterator[str]:
     """The lines of a text, the first one without a byte order mark that the decoder left."""
-    for number, line in enumerate(text, start=1):
+    for number, line in enumerate(bounded(text, file), start=1):
         nul = line.find("\0")
         if nul >= 0:
             hint = f'the `encoding` may be "{utf_16_of(nul)}", or ' if number == 1 else ""

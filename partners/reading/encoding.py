@@ -9,8 +9,9 @@ Rules:
 
 import codecs
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any
 
 from partners.reading.chunk import BadFile, Source
@@ -18,7 +19,16 @@ from partners.reading.chunk import BadFile, Source
 FEW, MANY = 1, 16
 HEAD = 4096
 BLOCK = 32 * 1024
+MAX_LINE = 16 * 2**20
+_KINDS = {
+    b"PK\x03\x04": "it is a workbook or another zip archive; save it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "it is a workbook of an old Excel; save it as CSV",
+    b"\x1f\x8b": "it is packed by gzip; give its name the ending .csv.gz",
+    b"\x28\xb5\x2f\xfd": "it is packed by zstd; give its name the ending .csv.zst",
+}
+"""How files begin that are no text, and what to do with them."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_UTF_32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -35,6 +45,23 @@ def decoded(raw: IO[bytes], encoding: str, file: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(held, name, newline="")
 
 
+def bounded(text: io.TextIOWrapper, file: str) -> Iterator[str]:
+    """The lines of a text, none of them without end. Raises `BadFile`."""
+    for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), start=1):
+        if len(line) == MAX_LINE:
+            raise BadFile(f"{file}, line {number}: longer than {MAX_LINE:,} characters; this is no CSV")
+        yield line
+
+
+def refuse_other_kinds(source: Source) -> None:
+    """Raises `BadFile` for a file that begins as one of another kind does, whatever its name says; OSError."""
+    with source.opened() as (raw, _):
+        head = raw.read(max(map(len, _KINDS)))
+    for begins, what in _KINDS.items():
+        if head.startswith(begins):
+            raise BadFile(f"{source.path.name} is no CSV: {what}")
+
+
 def undecodable(source: Source) -> BadFile:
     """What is wrong with a file that could not be decoded. A second pass: the first one decodes ahead of its line."""
     with source.opened() as (raw, _):
@@ -46,8 +73,10 @@ def undecodable(source: Source) -> BadFile:
         source.opened() as (raw, _),
         io.TextIOWrapper(raw, stated, errors="replace", newline="") as text,
     ):
-        line, mixed = _first_broken(text)
-    if head.startswith(_UTF_16_MARKS) and stated != "utf-16":
+        line, mixed = _first_broken(iter(partial(text.readline, MAX_LINE), ""))
+    if head.startswith(_UTF_32_MARKS) and stated != "utf-32":
+        hint = 'the file begins as UTF-32 does; state encoding = "utf-32"'
+    elif head.startswith(_UTF_16_MARKS) and stated != "utf-16":
         hint = 'the file begins as UTF-16 does; state encoding = "utf-16"'
     elif 4 * head.count(0) > len(head) and not head.startswith(_UTF_16_MARKS):
         hint = f'the file may be UTF-16 without a mark; state encoding = "{utf_16_of(head.index(0))}"'

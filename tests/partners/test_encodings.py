@@ -1,7 +1,9 @@
 """What a file is written in, against what its map states."""
 
+import codecs
 import gzip
 import io
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from partners.listing import Tally, read_list
 from partners.reading import BadFile, Source, blocks, read
 
 TEXT = "email,name\nzoé@x.fr,Zoé\nb@x.fr,Bo\n"
+RULES = Rules(EmailProfile.PLAIN, None, DateOrder.YMD)
 SINGLE_BYTE = ["windows-1252", "latin-1", "cp1250", "cp850", "ascii"]
 
 
@@ -100,6 +103,46 @@ def test_a_hint_never_names_the_encoding_that_failed(tmp_path: Path) -> None:
 
 
 def test_a_list_is_held_to_its_encoding_too() -> None:
-    rules = Rules(EmailProfile.PLAIN, None, DateOrder.YMD)
     with pytest.raises(BadFile, match="the list, line 2: not windows-1252, it looks like UTF-8"):
-        list(read_list(io.BytesIO("a@x.fr\nzoé@x.fr\n".encode()), "email", rules, "windows-1252", 10, Tally()))
+        list(read_list(io.BytesIO("a@x.fr\nzoé@x.fr\n".encode()), "email", RULES, "windows-1252", 10, Tally()))
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.csv.gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path, name: str, encoding: str) -> None:
+    """A few megabytes unpack to gigabytes: the memory that a reader takes has a bound, whatever the line has."""
+    path = file(tmp_path, b"email,name\na@x.fr,A\n" + b"a" * (64 * 2**20), name)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadFile, match="line 3: longer than 16,777,216 characters"):
+            rows(path, encoding)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 2**20
+    listed = read_list(io.BytesIO(b"a@x.fr\n" + b"a" * (17 * 2**20)), "email", RULES, encoding, 10, Tally())
+    with pytest.raises(BadFile, match="line 2: longer than"):
+        list(listed)
+
+
+@pytest.mark.parametrize(
+    ("begins", "said"),
+    [
+        (b"PK\x03\x04\x14\0", "it is a workbook or another zip archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "workbook of an old Excel"),
+        (b"\x1f\x8b\x08\0", r"the ending \.csv\.gz"),
+        (b"\x28\xb5\x2f\xfd\x04", r"the ending \.csv\.zst"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252", "utf-16"])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, begins: bytes, said: str, encoding: str) -> None:
+    with pytest.raises(BadFile, match=said):
+        rows(file(tmp_path, begins + bytes(range(256)) * 40), encoding)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE])
+def test_utf_32_is_named(tmp_path: Path, mark: bytes) -> None:
+    path = file(tmp_path, mark + TEXT.encode("utf-32-le" if mark == codecs.BOM_UTF32_LE else "utf-32-be"))
+    with pytest.raises(BadFile, match=r"begins as UTF-32 does; state encoding = .utf-32."):
+        rows(path)
+    assert rows(path, "utf-32")[0] == ("zoé@x.fr", "Zoé")
