@@ -86,9 +86,11 @@ def check_manifest(signed: SignedManifest, expected: Expected, limits: Limits = 
         return Rejected(Rejection.WRONG_EPOCH, f"the file has epoch {manifest.epoch}, the current is {expected.epoch}")
     if not hmac.compare_digest(manifest.key_check, expected.key_check):
         return Rejected(Rejection.WRONG_SECRET)
+    # Retention counts from this day, so none may lie ahead; a day more, because the partner's clock may be ahead.
+    if date.fromisoformat(manifest.created[:10]) > expected.day + timedelta(days=1):
+        return Rejected(Rejection.CREATED_LATER, f"it says {manifest.created}, and today is {expected.day}")
     if manifest.expires is not None and date.fromisoformat(manifest.expires) <= expected.day:
         return Rejected(Rejection.EXPIRED_MANIFEST, f"it expired on {manifest.expires}")
-    # A day more, because the partner's clock may be ahead of the room's.
     if manifest.expires is None or date.fromisoformat(manifest.expires) > expected.day + timedelta(
         days=agreement.terms.retention_days + 1
     ):

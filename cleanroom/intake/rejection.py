@@ -18,6 +18,7 @@ class Rejection(Enum):
     WRONG_EPOCH = "wrong_epoch"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a code
     EXPIRED_MANIFEST = "expired_manifest"
+    CREATED_LATER = "created_later"
     TOO_LARGE = "too_large"
     SIZE_MISMATCH = "size_mismatch"
     HASH_MISMATCH = "hash_mismatch"
@@ -53,6 +54,8 @@ ADVICE: dict[Rejection, str] = {
     Rejection.WRONG_SECRET: "The file was made with another secret than the other partners', so nobody would be "
     "matched. Fetch the collaboration's secret again, compare fingerprints, and prepare again.",
     Rejection.EXPIRED_MANIFEST: "The manifest's own expiry date is here or has passed. " + _AGAIN,
+    Rejection.CREATED_LATER: "The manifest says that it was made in days to come. Set the clock of the machine that "
+    "prepares. " + _AGAIN,
     Rejection.TOO_LARGE: "The file is larger than this room takes. Ask the operator, or split the audience.",
     Rejection.SIZE_MISMATCH: "The upload has another length than the manifest says: it was cut off, or it is another "
     "file. Upload the file that the manifest belongs to.",

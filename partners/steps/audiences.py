@@ -118,8 +118,8 @@ def upload(home: Home, room: Room, path: Path, progress: Progress) -> Uploaded:
     if version.state is VersionState.RETIRED:
         raise UploadRefused("the room had this very file, and has retired it; run `prepare` again, then upload")
     if version.state is VersionState.REFUSED:
-        why = version.problem.detail if version.problem else "it gave no reason"
-        raise UploadRefused(f"the room refused the audience: {why.rstrip('.')}; run `prepare` again, then upload")
+        why = version.problem.detail if version.problem else "it gave no reason; run `prepare` again, then upload"
+        raise UploadRefused(f"the room refused the audience: {why.rstrip('.')}")
     return Uploaded(manifest, version, known, manifest.epoch > find(room, manifest.collaboration).epoch)
 
 

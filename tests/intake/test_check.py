@@ -75,6 +75,7 @@ def test_a_good_file_is_accepted_and_can_be_published(tmp_path: Path, good: Path
         ({"email_profile": "plain", "key_check": "cd" * 16}, Rejection.WRONG_PROFILE),
         ({"epoch": 2, "key_check": "cd" * 16}, Rejection.WRONG_EPOCH),
         ({"expires": DAY.isoformat()}, Rejection.EXPIRED_MANIFEST),
+        ({"created": f"{DAY + timedelta(2)}T00:00:00Z"}, Rejection.CREATED_LATER),
         ({"expires": (DAY - timedelta(1)).isoformat()}, Rejection.EXPIRED_MANIFEST),
         ({"expires": None}, Rejection.RETENTION),
         ({"expires": (DAY + timedelta(KEPT + 2)).isoformat()}, Rejection.RETENTION),

@@ -159,7 +159,7 @@ def test_an_upload_that_the_room_lost_begins_again(
 
 def test_a_refused_audience_says_why(fake: FakeRoom, fresh: Partner, prepared: Prepared) -> None:
     fake.refuse_versions = True
-    with pytest.raises(UploadRefused, match="A token stands twice; run `prepare` again"):
+    with pytest.raises(UploadRefused, match="the room refused the audience: A token stands twice"):
         audiences.upload(fresh.home, fresh.room, prepared.manifest_path, silent)
     fake.refuse_versions = False
     assert not audiences.upload(fresh.home, fresh.room, prepared.manifest_path, silent).known

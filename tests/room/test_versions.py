@@ -97,6 +97,7 @@ REFUSED: dict[str, Change] = {
     "wrong_audience": _manifest(audience="other"),
     "columns_mismatch": _manifest(keys=("id.card", "email")),
     "expired_manifest": _manifest(expires="2026-03-14"),
+    "created_later": _manifest(created="2030-01-01T00:00:00Z"),
     "bad_signature": _unsigned(lambda manifest: replace(manifest, rows=manifest.rows + 1)),
     "hash_mismatch": _file(lambda content: content[:50] + bytes([content[50] ^ 1]) + content[51:]),
     "size_mismatch": _file(lambda content: content[:-1]),
