@@ -67,6 +67,8 @@ def invite(name: str, data: Path | None, keys: Path | None) -> None:
             raise click.ClickException(f"{name} has joined already; one that lost its keys comes back by `readmit`")
         if appointments.known(catalog, name):
             raise click.ClickException(f"{name} is an auditor's name; give the partner another one")
+        if other := partners.lookalike(catalog, name):
+            raise click.ClickException(f"{name} reads like {other}; give the partner another name")
         code = partners.invite(catalog, name, room.now)
         with catalog.transaction() as connection:
             room.record(connection, EventKind.PARTNER_INVITE, None, None, {"partner": name})
@@ -120,12 +122,15 @@ def appoint_auditor(name: str, collaborations: tuple[str, ...], data: Path | Non
     Example: cleanroom appoint-auditor eve drive-2026-1a2f22b6 --data /srv/room
     """
     from cleanroom import auditors, naming, setup
+    from cleanroom.catalog import partners
     from policies.question import NAME
 
     if not NAME.fullmatch(name):
         raise click.UsageError("An auditor's name has 1 to 64 letters, digits, - and _.")
     room = setup.open_room(_settings(data, keys))
     with room.catalog() as catalog:
+        if other := partners.lookalike(catalog, name):
+            raise click.ClickException(f"{name} reads like {other}; give the auditor another name")
         ids = naming.ids(catalog, collaborations)
         code = auditors.appoint(room, catalog, name, ids)
     if code:

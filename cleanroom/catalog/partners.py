@@ -55,6 +55,16 @@ def joined(catalog: Catalog, name: str) -> bool:
     return catalog.one("select 1 from partners where name = ?", name) is not None
 
 
+def lookalike(catalog: Catalog, name: str) -> str | None:
+    """A partner or an auditor, invited or joined, whose name differs from this one by capital letters only."""
+    row = catalog.one(
+        "select name from (select name from partners union select partner from invites"
+        " union select auditor from appointments) where name <> ?1 and name = ?1 collate nocase",
+        name,
+    )
+    return str(row["name"]) if row else None
+
+
 def find(catalog: Catalog, name: str, now: int) -> Partner | None:
     """A partner by its name, with its newest owner key; None also where it has no owner key that counts."""
     return keys.current(catalog, name, now)

@@ -37,6 +37,8 @@ PARQUET = frozenset({".parquet", ".pq"})
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The files that a path stands for: itself, or those of a folder. Raises `BadFile` for a folder of other things."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadFile(f"{path.name} is neither a file nor a folder; save what it gives as a file")  # a pipe never ends
     if not path.is_dir():
         return (path,)
     found = sorted(each for each in path.iterdir() if not each.name.startswith((".", "_")))

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from partners.identifiers import DateOrder, EmailProfile, Rules
 from partners.listing import Tally, read_list
-from partners.reading import BadFile, Source, blocks, read
+from partners.reading import BadFile, Source, blocks, files_of, read
 
 TEXT = "email,name\nzoé@x.fr,Zoé\nb@x.fr,Bo\n"
 RULES = Rules(EmailProfile.PLAIN, None, DateOrder.YMD)
@@ -146,3 +147,10 @@ def test_utf_32_is_named(tmp_path: Path, mark: bytes) -> None:
     with pytest.raises(BadFile, match=r"begins as UTF-32 does; state encoding = .utf-32."):
         rows(path)
     assert rows(path, "utf-32")[0] == ("zoé@x.fr", "Zoé")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f.csv")
+    with pytest.raises(BadFile, match="neither a file nor a folder"):
+        files_of(tmp_path / "f.csv")

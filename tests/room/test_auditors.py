@@ -194,6 +194,19 @@ def test_a_name_is_an_auditors_or_a_partners(joined: Stage) -> None:
     assert "is an auditor's name" in operator(joined, "invite", "eve").output
 
 
+def test_no_name_reads_like_another(joined: Stage) -> None:
+    """Of partners and auditors, joined or invited only: agreements and figures are read by people."""
+    identifier = joined.propose(VISITS, Brand("tasty", "readers", ("email",)))
+    assert operator(joined, "invite", "sAlty").exit_code == 0
+    assert operator(joined, "invite", "sAlty").exit_code == 0, "another code for the same one"
+    assert operator(joined, "appoint-auditor", "eve", identifier).exit_code == 0
+    for name, other in (("FRESH", "fresh"), ("Salty", "sAlty"), ("Eve", "eve")):
+        for command in (("invite", name), ("appoint-auditor", name, identifier)):
+            refused = operator(joined, *command)
+            assert refused.exit_code == 1
+            assert f"{name} reads like {other}; give the" in refused.output
+
+
 def test_figures_are_opened_by_a_partner_alone(published: Collaboration, tmp_path: Path) -> None:
     stage, file = published.stage, tmp_path / "figures.json"
     report = stage.ask("fresh", published.id, ASKED)
