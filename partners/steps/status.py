@@ -4,6 +4,7 @@ Rules: what is said to a marketer is what a marketer may do; for the rest it wai
 whose key still waits for the others' consent sees no collaboration.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from partners.home import Home
@@ -11,6 +12,7 @@ from partners.key_change import Role
 from partners.protocol import PublicKeys
 from partners.room.client import Room
 from partners.room.collaborations import Auditor, Collaboration, CollaborationState, Rotating
+from partners.room.connection import RoomRefused
 from partners.steps import agreements, replacing, withdrawals
 from partners.steps.agreements import AgreementRefused
 from policies.question import AudienceRef
@@ -60,8 +62,8 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
 
 
 def notices(home: Home, room: Room) -> tuple[str, ...]:
-    """What waits beside the collaborations: keys of this folder that wait, new keys that ask for this consent, a grant
-    that is wanted after a restore of the room.
+    """What waits beside the collaborations: keys of this folder that wait, new keys that ask for this consent or are to
+    be compared, a grant that is wanted after a restore of the room.
     """
     me = home.room().partner
     if home.room().role is Role.WAITING:
@@ -78,7 +80,17 @@ def notices(home: Home, room: Room) -> tuple[str, ...]:
         else f"{each.replacement.partner} lost its keys: call it, then `key consent {each.replacement.partner}`"
         for each in found
     )
-    return (*asking, *_forfeited(home, room))
+    return (*asking, *_other_keys(home, room), *_forfeited(home, room))
+
+
+def _other_keys(home: Home, room: Room) -> tuple[str, ...]:
+    """Who has other keys than those that were compared, after a rotation for instance."""
+    changed = []
+    for name, compared in sorted(home.confirmed().items()):
+        with suppress(RoomRefused):  # one whose keys all ended: there is nothing to compare
+            if room.keys_of(name) != compared:
+                changed.append(f"{name} has other keys than you compared: call it, then `compare {name}`")
+    return tuple(changed)
 
 
 def _forfeited(home: Home, room: Room) -> tuple[str, ...]:

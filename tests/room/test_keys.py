@@ -17,6 +17,7 @@ from partners.room.connection import RoomRefused
 from partners.steps import agreements, joining, reporting, secret
 from partners.steps import keys as steps
 from partners.steps.keys import KeysRefused, Rotated
+from partners.steps.status import notices
 from partners.transparency.encoding import encode_base64
 from policies import canonical, request
 from tests.room.conftest import Collaboration
@@ -244,7 +245,9 @@ def test_an_amendment_brings_an_agreement_to_the_new_keys(joined: Stage) -> None
     fresh, tasty = joined.players["fresh"], joined.players["tasty"]
     with pytest.raises(RoomRefused, match="that went: `amend COLLAB --keys` first"):
         secret.make(fresh.home, fresh.room, identifier)
+    assert notices(fresh.home, fresh.room) == ("tasty has other keys than you compared: call it, then `compare tasty`",)
     joined.compare("fresh", "tasty")
+    assert notices(fresh.home, fresh.room) == ()
     with pytest.raises(joining.NotConfirmed, match="has rotated its keys"):
         secret.make(fresh.home, fresh.room, identifier)
     table = {
