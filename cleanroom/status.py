@@ -180,10 +180,16 @@ def render(status: Status, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("collaboration", "state", "signed", "published", "still missing"):
         table.add_column(heading)
+    closed = [each.id for each in status.collaborations if each.state == "closed"]
     for each in status.collaborations:
+        if each.id in closed:
+            continue
         signed = f"{each.signed} of {len(each.partners)}"
         table.add_row(each.id, each.state, signed, ", ".join(each.published) or "–", ", ".join(each.missing) or "–")
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    if closed:
+        console.print(f"closed: {', '.join(closed)}")
     for each in status.collaborations:
         if each.auditors:
             console.print(f"{each.id} is audited by {', '.join(each.auditors)}; `cleanroom dismiss-auditor` ends that")

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner
 from rich.console import Console
 
-from cleanroom import jobs, readiness
+from cleanroom import changes, jobs, naming, readiness
 from cleanroom.catalog import keys
 from cleanroom.cli import cli
 from cleanroom.status import Amending, NewKeys, Rotating, Status, read_status, render
@@ -77,3 +77,13 @@ def test_a_partner_without_an_owner_key_is_named(joined: Stage) -> None:
     told = json.loads(CliRunner().invoke(cli, arguments).stdout)
     assert told["without_key"] == ["fresh"]
     assert replace(found, disk_free=0, url="").to_json().keys() == told.keys()
+
+
+def test_what_is_closed_waits_for_nothing(joined: Stage) -> None:
+    over, going = joined.agree(DRIVE, READERS), joined.agree(DRIVE, READERS, name="other")
+    with joined.room.catalog() as catalog:
+        changes.close(joined.room, catalog, naming.find(catalog, over))
+    _, said = read(joined)
+    assert f"closed: {over}\n" in said
+    (row,) = [line for line in said.splitlines() if "fresh/drive" in line]
+    assert row.startswith(going)
