@@ -27,7 +27,7 @@ from partners.explain import Explanation
 from partners.home import Home
 from partners.presets import Preset
 from partners.room.client import Room
-from partners.steps import agreements
+from partners.steps import agreements, naming
 from partners.steps import status as steps
 from partners.steps.agreements import Standing
 from partners.terms_file import read_text, read_toml
@@ -95,13 +95,16 @@ def propose(setup: Setup, agreement: Path | None, draft_domains: Path | None, in
     content = read_toml(agreement)
     with setup.room() as (home, room):
         standing = agreements.propose(home, room, content)
+        before = naming.proposed_before(home, room, standing.agreement)
     if as_json:
-        say_json(
-            {"id": standing.agreement.id, "sha256": standing.agreement.sha256(), "waiting": list(standing.missing)}
-        )
+        made = {"id": standing.agreement.id, "sha256": standing.agreement.sha256(), "waiting": list(standing.missing)}
+        say_json({**made, "older": [each.id for each in before]})
         return
     say(f"proposed {standing.agreement.id}, signed by you")
     say(f"Next: {' and '.join(standing.missing)} run `cleanroom-partner agree {standing.agreement.id}`")
+    for each in before:
+        say("An older proposal of this name waits, too. Does the new one take its place? Take the older one away:")
+        say(f"  cleanroom-partner leave {each.id} --yes")
 
 
 @click.command()
@@ -118,7 +121,7 @@ def explain(
 ) -> None:
     """Read an agreement in plain words.
 
-    COLLAB is the collaboration's id, or its name where only one has it.
+    COLLAB is the collaboration's id, or its name: an open one goes before those that are only proposed.
 
     \b
     Examples:
@@ -154,17 +157,18 @@ def explain(
 def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
     """Read an agreement, or the amendment of it that waits, and sign it.
 
-    It is held against your own terms.toml first. COLLAB is the collaboration's id or name.
+    It is held against your own terms.toml first. COLLAB is the collaboration's id, or its name where only one has it.
 
     \b
     Example:
       cleanroom-partner agree drive-2026
     """
     with setup.room() as (home, room):
+        named = naming.find_only(room, collab).id
         if restored:
-            _go_back(home, room, collab, yes)
+            _go_back(home, room, named, yes)
             return
-        standing = agreements.read(home, room, collab)
+        standing = agreements.read(home, room, named)
         amended = agreements.waiting(home, room, standing)
         if amended and home.room().partner not in amended.signed:
             _agree_to_amendment(home, room, standing, amended, yes)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from partners.commands.terminal import Setup, confirm, console, say, table, waiting, without_asking
 from partners.difference import Difference, difference
+from partners.room.collaborations import CollaborationState
 from partners.steps import agreements, changes, exporting
 from partners.terms_file import NAMES, read_toml, terms_from_table
 
@@ -76,15 +77,22 @@ def tighten(setup: Setup, collab: str, terms: tuple[str, ...], yes: bool) -> Non
 def leave(setup: Setup, collab: str, yes: bool) -> None:
     """End your part in COLLAB, for good.
 
-    Your audiences there are retired at once. Reports that were made, what they cost and the log stay.
+    Your audiences there are retired at once. Reports that were made, what they cost and the log stay. Leaving what is
+    only proposed takes the proposal away. COLLAB is the collaboration's id, or its name where only one has it.
 
     \b
     Example:
       cleanroom-partner leave drive-2026
     """
     with setup.room() as (home, room):
-        confirm("Your audiences there end now, and you cannot come back. Leave?", yes)
-        left = changes.leave(home, room, collab, datetime.now(UTC))
+        found = changes.to_leave(home, room, collab)
+        proposed = found.state is CollaborationState.PROPOSED
+        ends = f"The proposal {found.id} ends" if proposed else f"Your audiences in {found.id} end"
+        confirm(f"{ends} now, and you cannot come back. Leave?", yes)
+        left = changes.leave(home, room, found, datetime.now(UTC))
+    if proposed:
+        say(f"left {left.collaboration}: the proposal is closed by that, for everybody. The log and signatures remain.")
+        return
     ended = ", ".join(map(str, left.ended))
     removed = f"ended: {ended}. The room's worker removes the files within a minute."
     say(f"left {left.collaboration}; {removed if ended else 'you had no published audience.'}")

@@ -19,8 +19,9 @@ from partners.keys import verify
 from partners.proposal import BadProposal, checked, read_proposal
 from partners.protocol import PROTOCOL_VERSION, PublicKeys
 from partners.room.client import Room
-from partners.room.collaborations import Collaboration, CollaborationState
+from partners.room.collaborations import Collaboration
 from partners.steps.joining import NotConfirmed
+from partners.steps.naming import find
 from policies import agreement as agreements
 from policies import canonical, terms
 from policies.agreement import Agreement, BadAgreement, Party
@@ -30,10 +31,6 @@ from policies.terms import Terms
 
 class AgreementRefused(Failure):
     """An agreement that this partner's client does not sign or rely on."""
-
-
-class UnknownCollaboration(Failure):
-    """A name that means none, or several, of this partner's collaborations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +57,6 @@ class Standing:
 
     def others(self, me: str) -> tuple[Party, ...]:
         return tuple(party for party in self.agreement.parties if party.name != me)
-
-
-def find(room: Room, text: str) -> Collaboration:
-    """A collaboration by its id, or by its name where only one has it."""
-    everyone = room.collaborations()
-    named = [each for each in everyone if each.id == text] or [each for each in everyone if each.name == text]
-    if len(named) > 1:  # what is over has given its name free
-        named = [each for each in named if each.state is not CollaborationState.CLOSED] or named
-    if len(named) == 1:
-        return named[0]
-    problem = "several collaborations have this name; give the id" if named else "you have no such collaboration"
-    raise UnknownCollaboration(f"{problem}; `cleanroom-partner status` lists yours")
 
 
 def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:

@@ -23,7 +23,8 @@ from partners.prepare import NotAgreed, Prepared
 from partners.prepare import prepare as prepare_file
 from partners.room.answers import Version, VersionState
 from partners.room.client import Room
-from partners.steps.agreements import find, parsed, read
+from partners.steps.agreements import parsed, read
+from partners.steps.naming import find
 from partners.steps.withdrawals import deliver
 from policies.agreement import Agreement
 from policies.question import AudienceRef
@@ -57,8 +58,8 @@ def prepare(
 ) -> Prepared:
     """Prepares an audience under an agreement that was signed here, with its newest accepted secret.
 
-    `collaboration` is its id or its name; without it, the one agreement that has the map's audience. Raises
-    `NotAgreed`, `reading.BadFile`.
+    `collaboration` is its id or its name; without it, the one agreement that has the map's audience: one with a secret
+    goes before those that are only proposed. Raises `NotAgreed`, `reading.BadFile`.
     """
     agreement = _required(home, mapping, collaboration)
     epoch = home.highest_epoch(agreement.id)
@@ -141,8 +142,11 @@ def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement | None:
     ]
     if len(fitting) > 1:  # what is over does not stand in the way
         fitting = [agreement for agreement in fitting if agreement.id in home.running()]
+    if len(fitting) > 1:  # nor what is only proposed: the secret is made once everybody has signed
+        fitting = [agreement for agreement in fitting if home.highest_epoch(agreement.id)] or fitting
     if len(fitting) > 1:
-        raise NotAgreed(f"several agreements have the audience {ref}; name one with --collab")
+        ids = ", ".join(agreement.id for agreement in fitting)
+        raise NotAgreed(f"several agreements have the audience {ref}; give the id of one with --collab: {ids}")
     return fitting[0] if fitting else None
 
 

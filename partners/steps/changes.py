@@ -12,8 +12,9 @@ from partners.failure import Failure
 from partners.home import Home
 from partners.notices import Leaving, Tightening
 from partners.room.client import Room
-from partners.room.collaborations import CollaborationState
-from partners.steps.agreements import Standing, find, own_serial, parsed, read
+from partners.room.collaborations import Collaboration, CollaborationState
+from partners.steps.agreements import Standing, own_serial, parsed, read
+from partners.steps.naming import find_only
 from policies import terms, tightening
 from policies.question import AudienceRef
 from policies.terms import Terms
@@ -21,6 +22,10 @@ from policies.terms import Terms
 
 class NotTighter(Failure):
     """Terms that cannot be set alone."""
+
+
+class NothingToLeave(Failure):
+    """A collaboration that was closed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,18 @@ def tighten(home: Home, room: Room, text: str, stated: Terms, now: datetime) -> 
     return read(home, room, standing.agreement.id)
 
 
-def leave(home: Home, room: Room, text: str, now: datetime) -> Left:
+def to_leave(home: Home, room: Room, text: str) -> Collaboration:
+    """The collaboration that would be left. Raises `NothingToLeave` where others, or the operator, have closed it."""
+    collaboration = find_only(room, text)
+    if collaboration.state is CollaborationState.CLOSED and home.room().partner not in collaboration.left:
+        home.end(collaboration.id)
+        raise NothingToLeave(f"{collaboration.id} is closed already; there is nothing to leave")
+    return collaboration
+
+
+def leave(home: Home, room: Room, collaboration: Collaboration, now: datetime) -> Left:
     """Ends this partner's part in a collaboration. Harmless to repeat."""
-    collaboration, me = find(room, text), home.room().partner
+    me = home.room().partner
     names = [party.name for party in parsed(room.agreement(collaboration.id)).parties]
     leaving = Leaving(collaboration.id, me, _written(now))
     room.leave(leaving, notices.sign(home.identity(), leaving))

@@ -12,7 +12,7 @@ from partners.reports import Report
 from partners.room.answers import Quote
 from partners.room.client import Room
 from partners.room.connection import RoomRefused
-from partners.steps.agreements import find
+from partners.steps.naming import find
 from policies import canonical
 from policies.request import Request
 

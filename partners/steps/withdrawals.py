@@ -25,7 +25,8 @@ from partners.room.answers import Acknowledged
 from partners.room.client import Room
 from partners.room.collaborations import Collaboration, CollaborationState
 from partners.room.connection import RoomRefused
-from partners.steps.agreements import find, parsed
+from partners.steps.agreements import parsed
+from partners.steps.naming import find
 from partners.suppression import Kept, Suppressions
 from partners.transparency.acknowledgement import open_acknowledgement
 from partners.transparency.entry import commitment

@@ -95,9 +95,23 @@ def test_preparing_waits_for_agreement_and_secret(fresh: Partner, tasty: Partner
     with pytest.raises(NotAgreed, match="no secret yet"):
         audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent)
     agreements.propose(fresh.home, fresh.room, agreement_table())
-    with pytest.raises(NotAgreed, match="--collab"):
+    with pytest.raises(NotAgreed, match="--collab") as refused:
         audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent)
+    assert all(each in str(refused.value) for each in fresh.home.running())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_proposal_stands_in_nobodys_way(fresh: Partner, identifier: str, tmp_path: Path) -> None:
+    """`propose` once more after everybody signed: `prepare` and `values` go on with the one that is open."""
+    proposed = agreements.propose(fresh.home, fresh.room, agreement_table()).agreement.id
+    assert set(fresh.home.running()) == {identifier, proposed}
+    mapped = customer_file(tmp_path)
+    for named in (None, "drive-2026"):
+        made = audiences.prepare(fresh.home, mapped, tmp_path / f"out-{named}", NOW, silent, named)
+        assert made.manifest.manifest.collaboration == identifier
+        assert audiences.with_lists(fresh.home, mapped, named).attributes[0].values == ("gold", "silver")
+    with pytest.raises(NotAgreed, match="no secret yet"):
+        audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent, proposed)
 
 
 @pytest.mark.parametrize("which", ["manifest_path", "audience_path"])

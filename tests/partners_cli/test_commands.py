@@ -146,6 +146,27 @@ def test_agreeing_again_says_what_is_next_as_status_does(joined_terminal: Termin
     assert following("tasty") == "`secret accept ID`"
 
 
+def test_proposing_again_says_how_the_older_proposal_goes_away(joined_terminal: Terminal) -> None:
+    run = joined_terminal
+    file = run.file("agreement.toml", AGREEMENT)
+    first = json.loads(run.done("fresh", "propose", file, "--json"))
+    assert first["older"] == []
+    said = run.done("fresh", "propose", file)
+    assert said.endswith(f"  cleanroom-partner leave {first['id']} --yes\n")
+    _, second = run.fake.agreements
+    for command in (("agree", "drive-2026", "--yes"), ("leave", "drive-2026", "--yes"), ("explain", "drive-2026")):
+        refused = failed(run("tasty", *command))
+        assert first["id"] in refused
+        assert second in refused
+    run.done("tasty", "agree", second, "--yes")
+    assert f"Its id is {second}." in run.done("tasty", "explain", "drive-2026")
+    assert "give the id" in failed(run("tasty", "agree", "drive-2026", "--yes"))
+    assert run.fake.agreements[first["id"]][1].keys() == {"fresh"}
+    # What is open is not an older proposal, and that of somebody else is not one's own to take away.
+    assert json.loads(run.done("tasty", "propose", file, "--json"))["older"] == []
+    assert json.loads(run.done("fresh", "propose", file, "--json"))["older"] == [first["id"]]
+
+
 def test_reports_go_to_stdout_alone_with_a_dash(joined_terminal: Terminal) -> None:
     run = joined_terminal
     run.done("fresh", "propose", run.file("agreement.toml", AGREEMENT))

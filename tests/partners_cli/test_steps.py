@@ -15,9 +15,10 @@ from partners.home import Grants, Home
 from partners.known_log import LogRefused
 from partners.protocol import PublicKeys, fingerprint, key_check
 from partners.room.connection import RoomRefused, RoomUnreachable
-from partners.steps import agreements, joining, reporting, secret
-from partners.steps.agreements import AgreementRefused, Standing, UnknownCollaboration
+from partners.steps import agreements, joining, naming, reporting, secret
+from partners.steps.agreements import AgreementRefused, Standing
 from partners.steps.joining import AlreadyJoined, NotConfirmed
+from partners.steps.naming import UnknownCollaboration
 from partners.steps.reporting import GrantWaits
 from partners.steps.secret import SecretRefused
 from partners.steps.status import status
@@ -196,13 +197,31 @@ def test_bytes_that_are_no_agreement_are_refused() -> None:
 
 
 def test_a_name_stands_for_the_only_collaboration_that_has_it(fresh: Partner, proposed: Standing) -> None:
-    assert agreements.find(fresh.room, "drive-2026").id == proposed.agreement.id
-    agreements.propose(fresh.home, fresh.room, agreement_table())
-    with pytest.raises(UnknownCollaboration, match="several"):
-        agreements.find(fresh.room, "drive-2026")
-    assert agreements.find(fresh.room, proposed.agreement.id).id == proposed.agreement.id
-    with pytest.raises(UnknownCollaboration, match="no such"):
-        agreements.find(fresh.room, "drive-2027")
+    for find in (naming.find, naming.find_only):
+        assert find(fresh.room, "drive-2026").id == proposed.agreement.id
+        with pytest.raises(UnknownCollaboration, match="no such"):
+            find(fresh.room, "drive-2027")
+    other = agreements.propose(fresh.home, fresh.room, agreement_table())
+    for find in (naming.find, naming.find_only):
+        with pytest.raises(UnknownCollaboration) as refused:
+            find(fresh.room, "drive-2026")
+        for each in (proposed, other):
+            assert f"{each.agreement.id}, proposed, signed by fresh" in str(refused.value)
+        assert "`cleanroom-partner leave ID` takes an older proposal away" in str(refused.value)
+        assert find(fresh.room, proposed.agreement.id).id == proposed.agreement.id
+
+
+def test_an_open_one_goes_before_proposals_of_its_name(fresh: Partner, tasty: Partner, proposed: Standing) -> None:
+    """But not where something is signed or ended: somebody may have meant the proposal."""
+    other = agreements.propose(fresh.home, fresh.room, agreement_table())
+    sign(tasty, proposed)
+    assert naming.find(tasty.room, "drive-2026").id == proposed.agreement.id
+    with pytest.raises(UnknownCollaboration, match=f"{proposed.agreement.id}, open, signed by fresh, tasty"):
+        naming.find_only(tasty.room, "drive-2026")
+    sign(tasty, other)
+    with pytest.raises(UnknownCollaboration) as refused:
+        naming.find(tasty.room, "drive-2026")
+    assert "leave" not in str(refused.value)
 
 
 # The secret

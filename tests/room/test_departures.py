@@ -15,7 +15,7 @@ from partners.cli import main
 from partners.notices import Leaving, Tightening
 from partners.proposal import BadProposal
 from partners.room.connection import RoomRefused
-from partners.steps import agreements
+from partners.steps import agreements, naming
 from partners.steps import changes as steps
 from partners.steps.agreements import AgreementRefused, Standing
 from partners.steps.changes import NotTighter
@@ -36,7 +36,7 @@ def tighten(at: Collaboration, by: str = "tasty", **stated: Any) -> Standing:
 
 def leave(at: Collaboration, by: str) -> steps.Left:
     player = at.stage.players[by]
-    return steps.leave(player.home, player.room, at.id, at.stage.clock())
+    return steps.leave(player.home, player.room, player.room.collaboration(at.id), at.stage.clock())
 
 
 def post(at: Collaboration, by: str, route: str, body: dict[str, Any]) -> httpx.Response:
@@ -268,9 +268,9 @@ def test_who_declines_a_proposal_tells_nobody_of_a_secret(joined: Stage) -> None
     """Three partners: two would be left, but there was no agreement yet."""
     said = command(Collaboration(joined, joined.propose(DRIVE, READERS, VISITS)), "sunny")
     assert said.startswith("left drive-2026-")
-    assert "you had no published audience." in said
-    assert "closed" in said
-    assert "files" not in said
+    assert "the proposal is closed by that, for everybody" in said
+    assert "audience" not in said
+    assert "report" not in said
     assert "secret" not in said
 
 
@@ -279,6 +279,30 @@ def test_who_leaves_others_behind_may_still_withdraw(three: Collaboration) -> No
     assert "withdraw and erase" in said
     assert "Tell fresh and tasty" in said
     assert "closed" not in said
+
+
+def test_what_others_have_closed_is_not_left(published: Collaboration) -> None:
+    """No question about something that cannot be done."""
+    stage = published.stage
+    leave(published, "tasty")
+    home = stage.players["fresh"].home
+    arguments = ["--home", str(home.path), "leave", published.id]
+    before = stage.leaves()
+    said = CliRunner().invoke(main, arguments, obj=stage.transport())
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr == f"error: {published.id} is closed already; there is nothing to leave\n"
+    assert stage.leaves() == before
+    assert home.running() == ()
+
+
+def test_of_two_proposals_the_older_one_is_taken_away(joined: Stage) -> None:
+    """As `propose` says it: then the name means the new one, for everybody."""
+    older = Collaboration(joined, joined.propose(DRIVE, READERS))
+    newer = joined.propose(DRIVE, READERS)
+    command(older, "fresh")
+    for player in (joined.players["fresh"], joined.players["tasty"]):
+        assert naming.find_only(player.room, "drive-2026").id == newer
+    assert joined.players["fresh"].home.running() == (newer,)
 
 
 def test_leaving_a_proposal_declines_it(joined: Stage) -> None:
