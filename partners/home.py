@@ -9,8 +9,9 @@
                         over (once it was closed or left),
                         withdrawals/ (see `suppression.py`)
 
-Rules: the folder is 0700 and every file in it 0600 from the moment it exists; nothing is ever half-written. A confirmed
-key holds only for exactly these keys: when the room shows others, the partner counts as not confirmed.
+Rules: the folder is made with the keys; it is 0700 and every file in it 0600 from the moment it exists; nothing is ever
+half-written. A confirmed key holds only for exactly these keys: when the room shows others, the partner counts as not
+confirmed.
 """
 
 import hashlib
@@ -93,13 +94,12 @@ class Home:
 
     @classmethod
     def open(cls, path: Path, ask: keys.Ask = nobody) -> "Home":
-        """The folder, made 0700 where it does not exist. Raises `BadHome` where others on the machine can enter it.
+        """The folder, which need not exist. Raises `BadHome` where others on the machine can enter it.
 
         `ask` is called, once, where the keys have a passphrase.
         """
         folder = path.expanduser().absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.name == "posix" and folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if os.name == "posix" and folder.exists() and folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise BadHome(f"others on this machine can enter {folder}; take their rights away with chmod 700")
         return cls(folder, ask)
 
@@ -108,7 +108,8 @@ class Home:
         return self.path / "checkpoint"
 
     def create_identity(self, passphrase: str | None = None) -> Identity:
-        """New keys. Raises `keys.BadKeyFile` where there are some."""
+        """New keys; the folder is made 0700 with them. Raises `keys.BadKeyFile` where there are some."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._identity = keys.create(self.path / "identity.json", passphrase)
         return self._identity
 

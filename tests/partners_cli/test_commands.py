@@ -305,6 +305,32 @@ def test_a_second_keygen_keeps_the_keys(terminal: Terminal) -> None:
     assert (terminal.folder / "fresh" / "identity.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["verify", "receipt.json"], "join URL CODE"),
+        (["status"], "join URL CODE"),
+        (["accept-log", "A" * 43 + "="], "join URL CODE"),
+        (["join", URL, "code"], "keygen"),
+        (["key", "enter", URL, "fresh"], "keygen"),
+        (["key", "show"], "keygen"),
+        (["passphrase"], "keygen"),
+        (["witness", "--key"], "join URL CODE"),
+        (["prepare", "map.toml"], "agree"),
+    ],
+    ids=lambda given: " ".join(given[:2]) if isinstance(given, list) else "",
+)
+def test_only_keygen_makes_the_folder(terminal: Terminal, arguments: list[str], wanted: str) -> None:
+    """Also where the name of the folder is mistyped."""
+    customer_file(terminal.folder)
+    terminal.file("receipt.json", "{}")
+    there = [str(terminal.folder / each) if (terminal.folder / each).is_file() else each for each in arguments]
+    assert wanted in failed(terminal("nothing", *there))
+    assert not (terminal.folder / "nothing").exists()
+    terminal.done("nothing", "keygen")
+    assert (terminal.folder / "nothing").stat().st_mode & 0o777 == 0o700
+
+
 def test_ctrl_c_leaves_nothing_and_says_so(joined_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -72,6 +72,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     assert home.secret("drive-1", 1) is None
     assert home.highest_epoch("drive-1") == 0
     assert home.grants() == Grants()
+    assert not home.path.exists(), "reading makes nothing"
 
 
 def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path) -> None:
@@ -120,6 +121,7 @@ def test_a_secret_does_not_show_in_its_repr() -> None:
 def test_own_terms_are_read_from_toml(tmp_path: Path) -> None:
     home = Home.open(tmp_path / "home")
     assert home.terms().minimum_size is None
+    home.create_identity()
     (home.path / "terms.toml").write_text('minimum_size = 75\nepsilon_total = 2.5\nmode = "private"\n')
     terms = home.terms()
     assert (terms.minimum_size, terms.epsilon_total, terms.mode) == (75, 5 * MICRO // 2, Mode.PRIVATE)
