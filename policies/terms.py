@@ -145,6 +145,11 @@ class InForce:
     figures: Figures
     minimum_audience: int | None
 
+    @property
+    def admit_nothing(self) -> bool:
+        """Whether no question at all can be asked."""
+        return not (self.purposes and self.kinds)
+
 
 @lru_cache(maxsize=256)  # asked for at every step of a question
 def in_force(parties: tuple[Terms, ...]) -> InForce:

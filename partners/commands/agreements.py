@@ -177,7 +177,7 @@ def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
         agreements.check(home, standing.agreement)
         confirm("Do you sign this agreement?", yes)
         signed = agreements.agree(home, room, standing)
-        following = steps.following(home, signed.collaboration)
+        following = steps.following(home, room, signed.collaboration)
     before = " before" if home.room().partner in standing.signed else ""
     say(f"signed {signed.agreement.id}{before}")
     if signed.missing:

@@ -63,7 +63,10 @@ def tighten(setup: Setup, collab: str, terms: tuple[str, ...], yes: bool) -> Non
     """
     stated = terms_from_table(_table(terms), "TERM=VALUE")
     with setup.room() as (home, room):
-        before = agreements.read(home, room, collab).in_force
+        found = agreements.read(home, room, collab)
+        before, own = found.in_force, changes.alone(home, found, stated)
+        if before.tightened(home.room().partner, own).terms.admit_nothing:
+            say("Nothing can be asked there from then on, and only an amendment that everybody signs changes that.")
         confirm("These terms hold for everybody from now on, and you cannot take them back alone. Tighten?", yes)
         standing = changes.tighten(home, room, collab, stated, datetime.now(UTC))
     show_difference(difference(before, standing.in_force))

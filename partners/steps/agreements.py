@@ -45,10 +45,7 @@ class Standing:
     @property
     def in_force(self) -> Agreement:
         """The agreement with what parties have tightened alone since."""
-        found = self.agreement
-        for tightening, _ in self.collaboration.tightened:
-            found = found.tightened(tightening.partner, tightening.terms)
-        return found
+        return in_force(self.agreement, self.collaboration)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -57,6 +54,13 @@ class Standing:
 
     def others(self, me: str) -> tuple[Party, ...]:
         return tuple(party for party in self.agreement.parties if party.name != me)
+
+
+def in_force(agreement: Agreement, collaboration: Collaboration) -> Agreement:
+    """An agreement with what parties have tightened alone since, as the room tells it."""
+    for tightening, _ in collaboration.tightened:
+        agreement = agreement.tightened(tightening.partner, tightening.terms)
+    return agreement
 
 
 def propose(home: Home, room: Room, table: Mapping[str, Any]) -> Standing:

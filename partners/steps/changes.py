@@ -38,14 +38,20 @@ class Left:
     staying: tuple[str, ...]
 
 
-def tighten(home: Home, room: Room, text: str, stated: Terms, now: datetime) -> Standing:
-    """Adds to this partner's own terms, for all, at once. Raises `NotTighter`."""
-    standing, me = read(home, room, text), home.room().partner
-    party = standing.in_force.party(me)
+def alone(home: Home, standing: Standing, stated: Terms) -> Terms:
+    """This partner's own terms with those `stated`, where it can set them without the others. Raises `NotTighter`."""
+    party = standing.in_force.party(home.room().partner)
     assert party is not None, "`read` found this partner in the agreement"
     own = terms.from_json({**terms.to_json(party.terms), **terms.to_json(stated)})
     if why := tightening.refused(own, party.terms, standing.in_force.terms):
         raise NotTighter(why)
+    return own
+
+
+def tighten(home: Home, room: Room, text: str, stated: Terms, now: datetime) -> Standing:
+    """Adds to this partner's own terms, for all, at once. Raises `NotTighter`."""
+    standing, me = read(home, room, text), home.room().partner
+    own = alone(home, standing, stated)
     serial = own_serial(home, standing.collaboration) + 1
     agreement = standing.collaboration.agreement_sha256
     notice = Tightening(standing.agreement.id, me, agreement, serial, own, _written(now))

@@ -109,10 +109,10 @@ def _forfeited(home: Home, room: Room) -> tuple[str, ...]:
     )
 
 
-def following(home: Home, collaboration: Collaboration) -> str:
+def following(home: Home, room: Room, collaboration: Collaboration) -> str:
     """What is next in a collaboration for the key of this folder."""
     said = {Role.OWNER: _next, Role.AUDITOR: _for_auditor}.get(home.room().role, _for_marketer)
-    return said(home, collaboration)
+    return said(home, room, collaboration)
 
 
 def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
@@ -122,13 +122,13 @@ def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
         tuple(name for name, _ in collaboration.signatures),
         tuple(str(ref) for ref, version in collaboration.audiences if version is not None),
         tuple(str(ref) for ref in _unpublished(collaboration)),
-        following(home, collaboration),
+        following(home, room, collaboration),
         () if home.room().role is Role.AUDITOR else _others(home, room, collaboration),
         collaboration.auditors,
     )
 
 
-def _next(home: Home, collaboration: Collaboration) -> str:
+def _next(home: Home, room: Room, collaboration: Collaboration) -> str:
     me, identifier = home.room().partner, collaboration.id
     if over := _over(home, collaboration):
         return over
@@ -145,10 +145,10 @@ def _next(home: Home, collaboration: Collaboration) -> str:
     home.forget_secrets(identifier, collaboration.epoch)
     if any(ref.owner == me for ref in _unpublished(collaboration)):
         return "`prepare` your map, then `upload`"
-    return _renewing(home, collaboration) or _asking(collaboration)
+    return _renewing(home, collaboration) or _asking(home, room, collaboration)
 
 
-def _for_marketer(home: Home, collaboration: Collaboration) -> str:
+def _for_marketer(home: Home, room: Room, collaboration: Collaboration) -> str:
     me = home.room().partner
     if over := _over(home, collaboration):
         return over
@@ -158,10 +158,10 @@ def _for_marketer(home: Home, collaboration: Collaboration) -> str:
         return "wait until every partner has signed"
     if any(ref.owner == me for ref in _unpublished(collaboration)):
         return f"wait: an owner key of {me} uploads its audience"
-    return _asking(collaboration)
+    return _asking(home, room, collaboration)
 
 
-def _for_auditor(_: Home, __: Collaboration) -> str:
+def _for_auditor(_: Home, __: Room, ___: Collaboration) -> str:
     return "`audit export FILE`, then verify it"
 
 
@@ -171,7 +171,12 @@ def _over(home: Home, collaboration: Collaboration) -> str | None:
     return "nothing: you have left it" if home.room().partner in collaboration.left else None
 
 
-def _asking(collaboration: Collaboration) -> str:
+def _asking(home: Home, room: Room, collaboration: Collaboration) -> str:
+    agreement = agreements.parsed(home.agreement(collaboration.id) or room.agreement(collaboration.id))
+    if agreements.in_force(agreement, collaboration).terms.admit_nothing:
+        amend = "`amend`" if home.room().role is Role.OWNER else f"an owner key of {home.room().partner} can `amend`"
+        change = "wait until everybody has signed the amendment" if collaboration.amendment else amend
+        return f"nothing can be asked under the terms in force: {change}"
     owners = _owners(_unpublished(collaboration))
     return f"wait for the audience of {owners}" if owners else "`ask` for a report"
 

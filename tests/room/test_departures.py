@@ -5,13 +5,14 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from cleanroom import changes, jobs
 from cleanroom.catalog import changes as recorded
 from cleanroom.catalog import collaborations
 from partners import notices
 from partners.cli import main
+from partners.key_change import Role
 from partners.notices import Leaving, Tightening
 from partners.proposal import BadProposal
 from partners.room.connection import RoomRefused
@@ -21,10 +22,12 @@ from partners.steps.agreements import AgreementRefused, Standing
 from partners.steps.changes import NotTighter
 from partners.steps.status import status
 from partners.transparency.encoding import encode_base64
-from policies.terms import Terms
+from policies.purpose import Purpose
+from policies.terms import Kind, Terms
 from tests.room.conftest import Collaboration
 from tests.room.stage import DRIVE, READERS, VISITS, Stage, people
 from tests.room.test_amendments import OVERLAP, looser, propose, refused, sign
+from tests.room.test_keys import colleague
 
 CREATED = "2026-03-14T12:00:00Z"
 
@@ -67,6 +70,51 @@ def test_only_tighter(opened: Collaboration) -> None:
         tighten(opened, minimum_size=100)
     assert tighten(opened, minimum_size=120, retention_days=30).in_force.terms.retention_days == 30
     assert [event for event, _ in opened.stage.leaves()].count("agreement:tighten") == 2
+
+
+def typed(at: Collaboration, *arguments: str, answer: str | None = None) -> Result:
+    """A command of tasty's."""
+    home = ["--home", str(at.stage.players["tasty"].home.path)]
+    return CliRunner().invoke(main, [*home, *arguments], input=answer, obj=at.stage.transport())
+
+
+NOTHING = "Nothing can be asked there from then on, and only an amendment that everybody signs changes that."
+
+
+@pytest.mark.parametrize("term", ["kinds=[]", 'purposes=["modelling"]'])
+def test_who_leaves_nothing_to_be_asked_is_told_before_it_does(published: Collaboration, term: str) -> None:
+    """Also where it is all terms together that leave nothing. `status` says what helps, to everybody."""
+    stage = published.stage
+    tighten(published, "fresh", kinds=frozenset({Kind.OVERLAP}), purposes=frozenset({Purpose.INSIGHTS}))
+
+    def following() -> set[str]:
+        return {each.next for player in stage.players.values() for each in status(player.home, player.room)}
+
+    before = stage.leaves()
+    told = typed(published, "tighten", published.id, 'kinds=["overlap"]', "minimum_size=70", answer="no\n")
+    assert NOTHING not in told.output
+    assert following() == {"`ask` for a report"}
+    told = typed(published, "tighten", published.id, term, answer="no\n")
+    assert NOTHING in told.stdout
+    assert "did not type yes" in told.stderr
+    assert stage.leaves() == before
+    assert typed(published, "tighten", published.id, term, "--yes").exit_code == 0
+    assert following() == {"nothing can be asked under the terms in force: `amend`"}
+    marketer = colleague(stage, "fresh", Role.MARKETER)
+    (found,) = status(marketer.home, marketer.room)
+    assert found.next == "nothing can be asked under the terms in force: an owner key of fresh can `amend`"
+    assert propose(published, looser(published)).status_code == 201
+    fresh = stage.players["fresh"]
+    (found,) = status(fresh.home, fresh.room)
+    assert found.next.endswith("wait until everybody has signed the amendment")
+
+
+def test_what_cannot_be_tightened_alone_is_said_before_the_question(opened: Collaboration) -> None:
+    tighten(opened, minimum_size=120)
+    told = typed(opened, "tighten", opened.id, "minimum_size=100", answer="yes\n")
+    assert told.exit_code == 1
+    assert "looser than before in minimum_size" in told.stderr
+    assert "Type yes" not in told.stderr
 
 
 def test_an_amendment_that_changes_nothing_is_not_proposed(opened: Collaboration) -> None:
