@@ -46,6 +46,7 @@ def ledger() -> dict[str, Any]:
         "partner": me().name,
         "allowance": total.allowance,
         "spent": total.spent_ever,
+        "forfeited": reports.forfeited(connection, me().name),
         "grants": reports.last_grant(connection, me().name),
         "signed_grants": [
             {"grant": canonical.loads(document), "signature": encode_base64(signed)}

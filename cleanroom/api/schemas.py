@@ -331,6 +331,10 @@ class LedgerSchema(Schema):
     partner = fields.String(required=True)
     allowance = fields.Integer(required=True)
     spent = fields.Integer(required=True)
+    forfeited = fields.Boolean(
+        required=True,
+        metadata={"description": "whether a restore that lost entries ended the allowance, with no grant since"},
+    )
     grants = fields.Integer(
         required=True, metadata={"description": "serial number of the last grant; 0 before the first"}
     )

@@ -168,6 +168,12 @@ def last_grant(connection: sqlite3.Connection, partner: str) -> int:
     return int(serial or 0)
 
 
+def forfeited(connection: sqlite3.Connection, partner: str) -> bool:
+    """Whether a restore that lost entries ended a partner's allowance, and it has granted nothing since."""
+    ended = recovery.forfeited(connection, partner)
+    return ended is not None and last_grant(connection, partner) <= ended[1]
+
+
 def _read(catalog: Catalog, row: sqlite3.Row) -> Report:
     values = dict(zip(row.keys(), row, strict=True))
     cost = {

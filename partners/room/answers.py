@@ -171,11 +171,15 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An owner's privacy budget over its lifetime, in micro-ε; `grants` is the serial of its last grant."""
+    """An owner's privacy budget over its lifetime, in micro-ε; `grants` is the serial of its last grant.
+
+    `forfeited`: a restore of the room ended the allowance, and there was no grant since.
+    """
 
     partner: str
     allowance: int
     spent: int
+    forfeited: bool
     grants: int
     collaborations: tuple[LedgerLine, ...]
 
@@ -312,6 +316,7 @@ def ledger(value: object) -> Ledger:
         fields.identifier(found, "partner"),
         fields.integer(found, "allowance"),
         fields.integer(found, "spent"),
+        fields.boolean(found, "forfeited"),
         fields.integer(found, "grants"),
         tuple(
             LedgerLine(

@@ -94,13 +94,13 @@ def _other_keys(home: Home, room: Room) -> tuple[str, ...]:
 
 
 def _forfeited(home: Home, room: Room) -> tuple[str, ...]:
-    """What to do where a restore of the room ended this partner's allowance, and nothing of a later grant is left."""
+    """What to do where a restore of the room ended this partner's allowance, and it has granted nothing since."""
     role = home.room().role
-    if role is Role.AUDITOR or not room.successions():
+    if role is Role.AUDITOR:
         return ()
     ledger = room.ledger()
     private = not ledger.collaborations or any(not line.unbounded for line in ledger.collaborations)
-    if ledger.spent < ledger.allowance or not private:
+    if not ledger.forfeited or not private:
         return ()
     who = "sign another one with" if role is Role.OWNER else f"an owner key of {ledger.partner} signs another one with"
     return (

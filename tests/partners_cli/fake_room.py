@@ -130,6 +130,7 @@ class FakeRoom:
             return httpx.Response(200, json={"replacements": []})
         if path == "/v1/ledger":
             ledger = {"partner": me, "allowance": 5_000_000, "spent": 250_000, "grants": len(self.grants)}
+            ledger["forfeited"] = False
             line = {"id": "c-1", "name": "c", "allotted": 5_000_000, "spent": 250_000, "unbounded": False}
             return httpx.Response(200, json={**ledger, "collaborations": [line]})
         if path == "/v1/grants":

@@ -80,6 +80,7 @@ def test_a_stranger_sees_nothing(ids: dict[str, Any]) -> None:
             "partner": "sunny",
             "allowance": 5_000_000,
             "spent": 0,
+            "forfeited": False,
             "grants": 0,
             "signed_grants": [],
             "collaborations": [],

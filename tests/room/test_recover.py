@@ -28,9 +28,9 @@ from partners.steps.status import notices
 from partners.transparency.encoding import decode_base64
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
-from tests.room.losing import OVERLAP, Lost, charged, decided, lose, of_catalog, of_export
+from tests.room.losing import OVERLAP, Lost, charged, decided, follow, lose, of_catalog, of_export
 from tests.room.served import Served, set_clock
-from tests.room.stage import DRIVE, URL, Stage, people
+from tests.room.stage import DRIVE, READERS, URL, Stage, people
 from tests.room.test_departures import tighten
 from tests.room.test_key_commands import command
 
@@ -266,6 +266,55 @@ def test_who_joins_after_a_loss_begins_with_a_grant(lost: Lost) -> None:
     newer = stage.join("newer")
     assert newer.room.ledger().allowance == 0
     assert "`grant EPSILON`" in notices(newer.home, newer.room)[0]
+
+
+def granted(stage: Stage, micro: int) -> None:
+    for name in ("fresh", "tasty"):
+        player = stage.players[name]
+        reporting.grant(player.home, player.room, micro, stage.clock())
+
+
+def test_a_later_grant_that_is_used_up_is_not_told_as_a_loss(lost: Lost) -> None:
+    """After it, what is spent is spent; and after another loss, that is told again."""
+    lost.recover()
+    lost.reopened()
+    follow(lost)
+    granted(lost.stage, MICRO // 4)
+    assert lost.stage.ask("fresh", lost.id, OVERLAP).released
+    for name in ("fresh", "tasty"):
+        player = lost.stage.players[name]
+        ledger = player.room.ledger()
+        assert (ledger.spent, ledger.forfeited) == (ledger.allowance, False)
+        assert notices(player.home, player.room) == ()
+
+
+def test_a_loss_after_a_grant_is_told_again(lost: Lost, tmp_path: Path) -> None:
+    lost.recover()
+    lost.reopened()
+    follow(lost)
+    granted(lost.stage, MICRO)
+    (tmp_path / "again").mkdir()
+    again = lose(Collaboration(lost.stage, lost.id), tmp_path / "again", lambda stage: granted(stage, MICRO))
+    again.recover()
+    player = again.reopened().players["fresh"]
+    assert player.room.ledger().forfeited
+    assert "`grant EPSILON`" in notices(player.home, player.room)[0]
+
+
+def test_a_loss_costs_nothing_where_nothing_is_charged(joined: Stage, tmp_path: Path) -> None:
+    """In threshold mode there is no budget. Who has no agreement yet is told: the next one may be private."""
+    identifier = joined.agree(DRIVE, READERS, mode="threshold")
+    lost = lose(Collaboration(joined, identifier), tmp_path, lambda stage: granted(stage, MICRO))
+    lost.recover()
+    lost.reopened()
+    follow(lost)
+    told = {name: notices(each.home, each.room) for name, each in joined.players.items()}
+    assert all(each.room.ledger().forfeited for each in joined.players.values())
+    assert (told["fresh"], told["tasty"]) == ((), ())
+    assert "`grant EPSILON`" in told["sunny"][0]
+    joined.agree(DRIVE, READERS)
+    fresh = joined.players["fresh"]
+    assert "`grant EPSILON`" in notices(fresh.home, fresh.room)[0]
 
 
 def test_a_marketer_is_told_who_can_grant_after_a_loss(published: Collaboration, tmp_path: Path) -> None:
