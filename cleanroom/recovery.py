@@ -40,6 +40,7 @@ from partners.transparency.entry import Body
 from partners.transparency.merkle import root
 from partners.transparency.note import NoteError, VerifierKey
 from partners.transparency.succession import open_succession
+from partners.words import counted
 from policies.terms import MICRO
 
 
@@ -127,7 +128,8 @@ def _continues(notes: Sequence[bytes], origin: str, ended: VerifierKey) -> None:
 
 def told(made: Recovered) -> Iterator[str]:
     """What the operator and the partners must know, a line each."""
-    yield f"The backup has {made.had} entries of the log; {made.signed} were signed. {made.taken} were taken over."
+    signed, taken = (counted(count, "was", "were") for count in (made.signed, made.taken))
+    yield f"The backup has {counted(made.had, 'entry', 'entries')} of the log; {signed} signed. {taken} taken over."
     for owner, micro in sorted(made.debits.items()):
         yield f"Charged again: {micro / MICRO:g} ε of {owner}."
     if made.complete:

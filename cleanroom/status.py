@@ -169,7 +169,8 @@ def _bytes(folder: Path) -> int:
 def render(status: Status, console: Console) -> None:
     """Prints the status as tables, with what to do next."""
     console.print(f"[bold]{status.room.partition('/')[0]}[/]  {status.url}")
-    console.print(f"log: {status.log_size:,} leaves, key {status.vkey}", soft_wrap=True)
+    leaves = "leaf" if status.log_size == 1 else "leaves"
+    console.print(f"log: {status.log_size:,} {leaves}, key {status.vkey}", soft_wrap=True)
     gibibyte = 2**30
     console.print(f"disk: {status.disk_used / gibibyte:,.2f} GiB used, {status.disk_free / gibibyte:,.2f} GiB free")
     console.print(f"partners: {', '.join(status.partners) or 'none yet; run `cleanroom invite NAME`'}")

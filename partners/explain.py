@@ -10,7 +10,7 @@ from typing import Any
 
 from partners import presets
 from partners.failure import plain
-from partners.words import epsilon, listed
+from partners.words import counted, epsilon, listed
 from policies import rates, terms
 from policies.agreement import Agreement, Audience, Measure
 from policies.explanations import BASE, stated_by
@@ -123,9 +123,9 @@ def words(name: str, force: InForce) -> tuple[str, str]:
             value = epsilon(force.epsilon_per_report)
             return f"ε {value}", "the most that one report may tell about a person of an owner"
         case "epsilon_total":
-            reports = force.epsilon_total // force.epsilon_per_report
+            reports = counted(force.epsilon_total // force.epsilon_per_report, "report", "reports")
             value = epsilon(force.epsilon_total)
-            return f"ε {value}", f"the most that the whole collaboration may tell: {reports} reports at the full price"
+            return f"ε {value}", f"the most that the whole collaboration may tell: {reports} at the full price"
         case "mode":
             meaning = {
                 Mode.PRIVATE: "differential privacy: noise on every figure, and a budget for each owner",
@@ -147,7 +147,7 @@ def words(name: str, force: InForce) -> tuple[str, str]:
             people = f"at least {force.minimum_audience} people"
             return str(force.minimum_audience), f"a figure shows only where the question counts {people} in all"
         case "retention_days":
-            return f"{force.retention_days} days", "the room keeps an uploaded version no longer"
+            return counted(force.retention_days, "day", "days"), "the room keeps an uploaded version no longer"
     raise AssertionError("every term has its words")
 
 

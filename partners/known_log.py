@@ -32,6 +32,7 @@ from partners.transparency.note import NoteError, VerifierKey
 from partners.transparency.proof import Proof
 from partners.transparency.succession import Succession, open_succession
 from partners.transparency.tiles import Tile
+from partners.words import counted
 
 EVIDENCE = "fork"
 CHECKPOINT = "checkpoint"
@@ -154,9 +155,10 @@ class KnownLog:
         self.key = key
         if chain:
             first = chain[0][0]
+            ended = counted(first.size, "entry", "entries")
             self.news.append(
                 f"The room lost a part of its log in a restore and goes on with a new one, {key.name};"
-                f" it is pinned now. The log before it ended with {first.size} entries, of which the new one has"
+                f" it is pinned now. The log before it ended with {ended}, of which the new one has"
                 f" {first.shared}. Its key is {key}; ask the operator whether it is the same."
             )
         return shown

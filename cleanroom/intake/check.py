@@ -20,6 +20,7 @@ from cleanroom.intake.translate import meta_of
 from partners import manifest as manifests
 from partners.audience import schema
 from partners.manifest import Manifest, SignedManifest
+from partners.words import counted
 from policies.agreement import Agreement
 from policies.question import AudienceRef
 
@@ -94,7 +95,8 @@ def check_manifest(signed: SignedManifest, expected: Expected, limits: Limits = 
     if manifest.expires is None or date.fromisoformat(manifest.expires) > expected.day + timedelta(
         days=agreement.terms.retention_days + 1
     ):
-        return Rejected(Rejection.RETENTION, f"the agreement keeps a version {agreement.terms.retention_days} days")
+        days = counted(agreement.terms.retention_days, "day", "days")
+        return Rejected(Rejection.RETENTION, f"the agreement keeps a version {days}")
     return _check_columns(manifest, expected) or _check_size(manifest, limits)
 
 

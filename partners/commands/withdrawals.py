@@ -26,6 +26,7 @@ from partners.identifiers import DateOrder
 from partners.steps import withdrawals
 from partners.steps.withdrawals import Listed, NotAcknowledged, Sent
 from partners.withdrawal import Action
+from partners.words import counted
 from policies.purpose import Purpose
 
 _EVERY = frozenset(Purpose)
@@ -189,7 +190,8 @@ def _show(sent: Sent, action: Action, purposes: frozenset[Purpose]) -> None:
     shown.add_row("different, and sent", f"{sent.sent:,}")
     console().print(shown)
     if sent.earlier:
-        say(f"{sent.earlier} batches of an earlier run, which had no answer, were sent first.")
+        earlier = counted(sent.earlier, "batch", "batches")
+        say(f"Sent first: {earlier} of an earlier run, which had no answer.")
     if not sent.sent:
         return
     say(_MEANING[action].format(purposes=", ".join(sorted(purpose.value for purpose in purposes))))

@@ -13,6 +13,7 @@ from partners.room.client import Room
 from partners.room.connection import RoomRefused, RoomUnreachable
 from partners.steps.witnessing import cosign_newest, witness_of
 from partners.witness_server import serve
+from partners.words import counted
 
 
 @click.command()
@@ -62,7 +63,7 @@ def _round(home: Home, room: Room, *, patient: bool) -> None:
             ) from None
         raise
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    say(f"cosigned {size} entries at {now}")
+    say(f"cosigned {counted(size, 'entry', 'entries')} at {now}")
 
 
 COMMANDS = (witness,)

@@ -32,6 +32,7 @@ from partners.transparency.acknowledgement import open_acknowledgement
 from partners.transparency.entry import commitment
 from partners.transparency.note import NoteError, split_note
 from partners.withdrawal import MAX_TOKENS, Action, Batch, SignedBatch, ascending, committed
+from partners.words import counted
 from policies.agreement import Agreement
 from policies.purpose import Purpose
 from policies.question import AudienceRef
@@ -240,8 +241,8 @@ def check_day(home: Home, room: Room, day: str) -> Day:
                 own.add(kept.signed.batch.sha256())
     if missing := len(own - set(found.batches)):
         raise NotAcknowledged(
-            f"the room acknowledged {missing} batches of {day} to which its log does not commit; keep this folder, "
-            "it is the evidence, and tell the other partners"
+            f"the room acknowledged {counted(missing, 'batch', 'batches')} of {day} to which its log does not commit;"
+            " keep this folder, it is the evidence, and tell the other partners"
         )
     return Day(day, len(found.batches), len(set(found.batches) - own))
 

@@ -49,6 +49,12 @@ def test_epsilon_is_written_as_people_write_it() -> None:
     assert "50 reports" in line(agreement, "epsilon_total").meaning
 
 
+def test_one_is_not_said_as_several() -> None:
+    agreement = agreed(fresh=Terms(epsilon_total=250_000, retention_days=1))
+    assert ": 1 report at the full price" in line(agreement, "epsilon_total").meaning
+    assert line(agreement, "retention_days").value == "1 day"
+
+
 def test_sets_that_only_together_give_the_value_name_everybody_who_states_one() -> None:
     one = frozenset({Purpose.INSIGHTS, Purpose.MODELLING})
     both = agreed(fresh=Terms(purposes=one))

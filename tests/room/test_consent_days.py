@@ -55,7 +55,7 @@ def test_a_room_that_leaves_a_batch_out_is_found_out(exact: Collaboration) -> No
         connection.execute("delete from batches")
     stage.clock.forward(days=1)
     restart(stage)
-    with pytest.raises(steps.NotAcknowledged, match="1 batches"):
+    with pytest.raises(steps.NotAcknowledged, match="1 batch of"):
         steps.check_day(tasty.home, tasty.room, "2026-03-14")
 
 

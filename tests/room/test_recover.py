@@ -47,6 +47,18 @@ def refused(lost: Lost) -> str:
     return caught.value.problem.code
 
 
+@pytest.mark.parametrize(
+    ("had", "taken", "signed", "first"),
+    [
+        (1, 1, 2, "The backup has 1 entry of the log; 2 were signed. 1 was taken over."),
+        (3, 0, 1, "The backup has 3 entries of the log; 1 was signed. 0 were taken over."),
+    ],
+)
+def test_one_entry_is_told_as_one(had: int, taken: int, signed: int, first: str) -> None:
+    made = recovery.Recovered(had, taken, signed, True, "", {}, {}, ())
+    assert next(recovery.told(made)) == first
+
+
 def test_nothing_is_released_and_nothing_is_written_until_it_is_recovered(lost: Lost) -> None:
     """Every way of asking says so, and the copy stays as it was: an entry of its own could not be taken back."""
     folders = ["--data", str(lost.data), "--keys", str(lost.stage.room.settings.keys)]

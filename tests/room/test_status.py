@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
@@ -64,6 +65,13 @@ def test_what_waits_and_for_whom(published: Collaboration) -> None:
         assert sentence in said
     assert found.disk_used > 10_000
     assert found.disk_free > 0
+
+
+def test_a_new_room_has_one_leaf(tmp_path: Path) -> None:
+    with Stage.make(tmp_path) as stage:
+        assert "log: 1 leaf, key" in read(stage)[1]
+        stage.join("fresh")
+        assert "log: 2 leaves, key" in read(stage)[1]
 
 
 def test_a_partner_without_an_owner_key_is_named(joined: Stage) -> None:

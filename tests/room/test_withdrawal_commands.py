@@ -148,7 +148,7 @@ def test_a_lost_answer_is_asked_for_again(exact: Collaboration, monkeypatch: pyt
     assert [path.name for path in folder(exact).iterdir()] == ["000001.waiting.json"]
     monkeypatch.setattr(Room, "withdraw", withdraw)
     result = run(exact, *arguments, answer="p101@mail.example\n")
-    assert "1 batches of an earlier run" in result.stdout
+    assert "Sent first: 1 batch of an earlier run" in result.stdout
     assert sorted(path.name for path in folder(exact).iterdir()) == ["000001.json", "000002.json"]
     assert exact.stage.rows("select count(*) from batches") == [(2,)]
     assert matched(exact) == 198
