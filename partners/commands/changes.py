@@ -91,7 +91,8 @@ def leave(setup: Setup, collab: str, yes: bool) -> None:
         found = changes.to_leave(home, room, collab)
         proposed = found.state is CollaborationState.PROPOSED
         ends = f"The proposal {found.id} ends" if proposed else f"Your audiences in {found.id} end"
-        confirm(f"{ends} now, and you cannot come back. Leave?", yes)
+        before = home.room().partner in found.left  # it was left already, and the answer may have been lost
+        confirm(f"{ends} now, and you cannot come back. Leave?", yes or before)
         left = changes.leave(home, room, found, datetime.now(UTC))
     if proposed:
         say(f"left {left.collaboration}: the proposal is closed by that, for everybody. The log and signatures remain.")

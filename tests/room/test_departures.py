@@ -329,6 +329,13 @@ def test_who_leaves_others_behind_may_still_withdraw(three: Collaboration) -> No
     assert "closed" not in said
 
 
+def test_what_was_left_is_left_again_without_a_question(three: Collaboration) -> None:
+    assert typed(three, "leave", three.id, answer="yes\n").stderr.endswith("Leave? Type yes: ")
+    again = typed(three, "leave", three.id)
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout.startswith(f"left {three.id}; ")
+
+
 def test_what_others_have_closed_is_not_left(published: Collaboration) -> None:
     """No question about something that cannot be done."""
     stage = published.stage
