@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from partners.mapping import MAX_VALUE_CHARACTERS, AttributeColumn, Map
 from partners.reading import BadFile, Progress, read_all
-from policies.agreement import MAX_VALUES, OTHER, UNKNOWN
+from policies.agreement import MAX_VALUES, OTHER, UNKNOWN, is_one_line
 
 
 def read_domains(mapping: Map, progress: Progress) -> Map:
@@ -42,3 +42,8 @@ def _check(column: str, found: set[str], file: str) -> None:
         )
     if any(len(value) > MAX_VALUE_CHARACTERS for value in found):
         raise BadFile(f"{file}: column {column} holds values of more than {MAX_VALUE_CHARACTERS} characters")
+    if not all(map(is_one_line, found)):
+        raise BadFile(
+            f"{file}: column {column} holds values with control characters; is its `encoding` right? "
+            "windows-1252 is often taken for iso-8859-1"
+        )

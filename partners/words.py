@@ -3,6 +3,7 @@
 Numbers are grouped by narrow no-break spaces, and never show more digits than they have.
 """
 
+import json
 from decimal import Decimal
 
 from partners.failure import plain
@@ -10,13 +11,15 @@ from policies.cells import Value
 from policies.question import All, AnyOf, Is, Matched, Not, Where
 from policies.terms import MICRO
 
+_BETWEEN = (",", ";", '"', "→", " and ")
+"""What stands between values, before or behind them."""
 GROUP = "\N{NARROW NO-BREAK SPACE}"
 
 
 def listed(text: str) -> str:
-    """A value of somebody's code-list as one of several: in quotes where it could be read as more than one."""
+    """A value of somebody's code-list as one of several: as JSON has it where it could be read as more than one."""
     shown = plain(text)
-    return f'"{shown}"' if any(mark in shown for mark in ',;"') else shown
+    return json.dumps(shown, ensure_ascii=False) if any(mark in shown for mark in _BETWEEN) else shown
 
 
 def number(value: Decimal, places: int) -> str:

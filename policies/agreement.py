@@ -298,12 +298,20 @@ def _audience(value: Any) -> Audience:
     return Audience(
         AudienceRef.parse(value["audience"]),
         tuple(_match_key(key) for key in value["keys"]),
-        tuple(Attribute(_name(item["name"]), tuple(_text(v) for v in item["values"])) for item in value["attributes"]),
+        tuple(
+            Attribute(_name(item["name"]), tuple(_text(each, item["name"]) for each in item["values"]))
+            for item in value["attributes"]
+        ),
         tuple(
             Measure(_name(item["name"]), _integer(item["lower"]), _integer(item["upper"]), _integer(item["decimals"]))
             for item in value["measures"]
         ),
     )
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text has no control character and no end of a line in it."""
+    return not any(unicodedata.category(character) in _BREAKS for character in text)
 
 
 def _name(value: Any) -> str:
@@ -318,11 +326,11 @@ def _match_key(value: Any) -> str:
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, column: str) -> str:
     if not isinstance(value, str) or not value or value != value.strip() or len(value) > 128:
-        raise BadAgreement("a value of a code-list is text of 1 to 128 characters without space around it")
-    if any(unicodedata.category(character) in _BREAKS for character in value):
-        raise BadAgreement("a value of a code-list is one line, without tabs and other control characters")
+        raise BadAgreement(f"{column}: a value of a code-list is text of 1 to 128 characters without space around it")
+    if not is_one_line(value):
+        raise BadAgreement(f"{column}: a value of a code-list is one line, without tabs and other control characters")
     return value
 
 

@@ -18,10 +18,12 @@ TOKEN_SECONDS = 600
 
 
 def invite(catalog: Catalog, partner: str, now: int, role: Role = Role.OWNER) -> str:
-    """A one-time code for a partner or an auditor, good for seven days. A new one replaces an unused one."""
+    """A one-time code for a partner or an auditor, good for seven days. A new one replaces an unused one, also one for
+    a name that differs by capital letters only.
+    """
     code = secrets.token_hex(16)  # never like an option of a command, and can be read out
     with catalog.transaction() as connection:
-        connection.execute("delete from invites where partner = ?", (partner,))
+        connection.execute("delete from invites where partner = ? collate nocase", (partner,))
         connection.execute(
             "insert into invites values (?, ?, ?, ?)", (_hash(code), partner, now + INVITE_SECONDS, role.value)
         )
@@ -56,10 +58,10 @@ def joined(catalog: Catalog, name: str) -> bool:
 
 
 def lookalike(catalog: Catalog, name: str) -> str | None:
-    """A partner or an auditor, invited or joined, whose name differs from this one by capital letters only."""
+    """A partner that joined, or an auditor, whose name differs from this one by capital letters only."""
     row = catalog.one(
-        "select name from (select name from partners union select partner from invites"
-        " union select auditor from appointments) where name <> ?1 and name = ?1 collate nocase",
+        "select name from (select name from partners union select auditor from appointments where ended is null)"
+        " where name <> ?1 and name = ?1 collate nocase",
         name,
     )
     return str(row["name"]) if row else None

@@ -168,6 +168,9 @@ def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
         if restored:
             _go_back(home, room, named, yes)
             return
+        if newer := agreements.newer(home, room, named):
+            _take_over(home, *newer, yes)
+            return
         standing = agreements.read(home, room, named)
         amended = agreements.waiting(home, room, standing)
         if amended and home.room().partner not in amended.signed:
@@ -184,6 +187,14 @@ def agree(setup: Setup, collab: str, restored: bool, yes: bool) -> None:
         say(f"Next: wait for {' and '.join(signed.missing)}")
     else:
         say(f"The agreement is {signed.collaboration.state.value}. Next: {following}")
+
+
+def _take_over(home: Home, standing: Standing, kept: Agreement, yes: bool) -> None:
+    show_difference(difference(kept, standing.in_force))
+    confirm("Everybody signed this, you in a copy of this folder, and did not tighten since. Does it count here?", yes)
+    agreements.go_back(home, standing)
+    say(f"{standing.agreement.id} counts here as it is in force")
+    say("Next: `cleanroom-partner status`")
 
 
 def _go_back(home: Home, room: Room, collab: str, yes: bool) -> None:

@@ -105,7 +105,7 @@ def read(home: Home, room: Room, text: str, *, came_back: bool = False) -> Stand
     collaboration, document, agreement = _relayed(room, text)
     kept = home.agreement(agreement.id)
     if kept is not None and document not in (kept, *home.amendments(agreement.id)):
-        raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
+        raise _another(agreement, parsed(kept))
     _check_keys(home, agreement, signed_here=came_back or kept is not None)
     standing = Standing(collaboration, agreement, document, _signed(collaboration.signatures, agreement, document))
     if kept is not None and not hmac.compare_digest(kept, document):
@@ -123,11 +123,28 @@ def older(home: Home, room: Room, text: str) -> tuple[Standing, Agreement]:
     kept = home.agreement(agreement.id)
     if kept is None or (kept != document and agreement.number >= parsed(kept).number):
         raise AgreementRefused("the room's agreement is not older than the one you signed; run it without --restored")
+    return _of_all(home, collaboration, document, agreement), parsed(kept)
+
+
+def newer(home: Home, room: Room, text: str) -> tuple[Standing, Agreement] | None:
+    """An agreement that everybody signed, this partner in a copy of this folder, and the one here; None where it is the
+    same. Whether it counts is for a person: tightening takes signatures back. Raises `AgreementRefused`.
+    """
+    collaboration, document, agreement = _relayed(room, text)
+    kept = home.agreement(agreement.id)
+    if kept is None or document in (kept, *home.amendments(agreement.id)):
+        return None
+    if agreement.number <= parsed(kept).number:
+        raise _another(agreement, parsed(kept))
+    return _of_all(home, collaboration, document, agreement), parsed(kept)
+
+
+def _of_all(home: Home, collaboration: Collaboration, document: bytes, agreement: Agreement) -> Standing:
     _check_keys(home, agreement, signed_here=True)
     standing = Standing(collaboration, agreement, document, _signed(collaboration.signatures, agreement, document))
     if standing.missing:
         raise AgreementRefused("the room relays an agreement that is not signed by everybody; tell the operator")
-    return standing, parsed(kept)
+    return standing
 
 
 def _relayed(room: Room, text: str) -> tuple[Collaboration, bytes, Agreement]:
@@ -184,7 +201,7 @@ def _accept(home: Home, standing: Standing, kept: Agreement) -> None:
     """Takes an amendment over as the agreement that counts. Raises `AgreementRefused`."""
     agreement, mine = standing.agreement, home.amendments(standing.agreement.id)
     if standing.missing or agreement.number <= kept.number:
-        raise AgreementRefused("the room relays another agreement than the one you signed; do not go on, ask why")
+        raise _another(agreement, kept)
     home.save_agreement(agreement.id, standing.document)
     for each in mine:
         home.forget_amendment(agreement.id, each)
@@ -197,11 +214,7 @@ def follow(home: Home, room: Room, collaboration: Collaboration) -> None:
         return
     named = (collaboration.id, collaboration.agreement_sha256)
     if parsed(kept).sha256() != named[1] or own_serial(home, collaboration) < home.tightened(*named):
-        try:
-            read(home, room, collaboration.id)
-        except AgreementRefused as problem:
-            told = f"{problem}; after a restore of the room: `cleanroom-partner agree {collaboration.id} --restored`"
-            raise AgreementRefused(told) from None
+        read(home, room, collaboration.id)
 
 
 def _check_tightened(home: Home, standing: Standing) -> None:
@@ -217,7 +230,10 @@ def _check_tightened(home: Home, standing: Standing) -> None:
         ):
             raise AgreementRefused("the room shows tightened terms that nobody signed; tell the operator")
     if own_serial(home, collaboration) < home.tightened(*named):
-        raise AgreementRefused("the room has forgotten terms that you tightened; do not go on, ask the operator why")
+        raise AgreementRefused(
+            "the room has forgotten terms that you tightened; do not go on, ask the operator why; after a restore of"
+            f" the room: `cleanroom-partner agree {agreement.id} --restored`"
+        )
 
 
 def own_serial(home: Home, collaboration: Collaboration) -> int:
@@ -359,6 +375,14 @@ def _signed(signatures: tuple[tuple[str, bytes], ...], agreement: Agreement, doc
         if party is None or not verify(party.signing_key, "agreement/v1", document, signature):
             raise AgreementRefused(f"the room shows a signature of {name} that does not hold; tell {name}")
     return frozenset(name for name, _ in signatures)
+
+
+def _another(agreement: Agreement, kept: Agreement) -> AgreementRefused:
+    """What to do where the room relays another agreement than the one that this folder has."""
+    told = "the room relays another agreement than the one you signed; do not go on, ask why"
+    if agreement.number > kept.number:
+        return AgreementRefused(f"{told}; signed in a copy of this folder: `cleanroom-partner agree {agreement.id}`")
+    return AgreementRefused(f"{told}; after a restore of the room: `cleanroom-partner agree {agreement.id} --restored`")
 
 
 def _not_compared(name: str) -> NotConfirmed:

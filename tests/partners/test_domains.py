@@ -35,6 +35,7 @@ def test_nothing_is_read_where_nothing_is_open(tmp_path: Path) -> None:
         ([str(number) for number in range(1001)], "column tier has more than 1000 different values"),
         (["x" * 129], "column tier holds values of more than 128 characters"),
         (["", "unknown"], "column tier has no value at all"),
+        (["gold", "L\x92Or"], "column tier holds values with control characters; is its `encoding` right"),
     ],
 )
 def test_what_is_no_attribute_is_refused(tmp_path: Path, tiers: list[str], message: str) -> None:

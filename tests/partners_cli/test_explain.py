@@ -101,9 +101,10 @@ def test_audiences_and_keys_are_said() -> None:
 
 def test_one_value_is_never_read_as_two() -> None:
     agreement = agreed()
-    drive = replace(agreement.audiences[0], attributes=(Attribute("tier", ("gold, silver", "x; y", 'a "b"', "plain")),))
+    values = ("gold, silver", "x; y", 'a "b"', "p and 3 more", "plain")
+    drive = replace(agreement.audiences[0], attributes=(Attribute("tier", values),))
     changed = replace(agreement, audiences=(drive, *agreement.audiences[1:]))
-    shown = '"gold, silver", "x; y", "a "b"", plain'
+    shown = r'"gold, silver", "x; y", "a \"b\"", "p and 3 more", plain'
     assert any(f"tier: {shown};" in line for line in explain(changed).about)
     assert shown in [each.after for each in difference(agreement, changed).changes]
 

@@ -1,14 +1,21 @@
 """Amendments: proposed by one, in force with the last signature, at once; what they end; what they cannot do."""
 
+import shutil
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from partners.cli import main
 from partners.difference import Direction, difference
+from partners.home import Home
 from partners.steps import agreements
 from partners.steps.agreements import AgreementRefused
+from partners.steps.joining import open_room
 from partners.steps.status import status
 from partners.transparency.encoding import encode_base64
 from policies import agreement as documents
@@ -172,6 +179,24 @@ def test_an_older_agreement_cannot_come_back(opened: Collaboration) -> None:
         )
     with pytest.raises(AgreementRefused, match="another agreement than the one you signed"):
         agreements.read(player.home, player.room, opened.id)
+
+
+def test_a_copy_of_the_folder_takes_over_what_was_signed_with_its_key(published: Collaboration, tmp_path: Path) -> None:
+    """Or a folder that came back from its own backup: by a person's word, as tightening takes signatures back."""
+    stage, fresh = published.stage, published.stage.players["fresh"]
+    copied = Home.open(Path(shutil.copytree(fresh.home.path, tmp_path / "copy")))
+    enter(published, looser(published))
+    with closing(open_room(copied, stage.transport())) as room:
+        with pytest.raises(
+            AgreementRefused, match=f"in a copy of this folder: `cleanroom-partner agree {published.id}`"
+        ):
+            agreements.follow(copied, room, room.collaboration(published.id))
+        agree = ["--home", str(copied.path), "agree", published.id]
+        assert CliRunner().invoke(main, agree, obj=stage.transport()).exit_code == 1, "nobody said so"
+        taken = CliRunner().invoke(main, [*agree, "--yes"], obj=stage.transport())
+        assert "counts here as it is in force" in taken.stdout, taken.output
+        agreements.follow(copied, room, room.collaboration(published.id))
+        assert agreements.read(copied, room, published.id).agreement.number == 2
 
 
 def test_one_that_was_not_signed_here_is_not_accepted(opened: Collaboration) -> None:
