@@ -45,16 +45,7 @@ def status(home: Home, room: Room) -> tuple[Status, ...]:
     if home.room().role is Role.WAITING:
         return ()
     everyone = room.collaborations()
-    refused = dict[str, str]()
-    for each in everyone:
-        try:
-            agreements.follow(home, room, each)
-        except AgreementRefused as problem:
-            refused[each.id] = str(problem)
-        if each.state is CollaborationState.CLOSED:
-            home.end(each.id)
     found = [_status(home, room, each) for each in everyone]
-    found = [replace(each, next=refused.get(each.id, each.next)) for each in found]
     if home.room().role is not Role.OWNER:
         return tuple(found)
     again = (withdrawals.send_again(home, room, each) for each in everyone)
@@ -116,14 +107,22 @@ def following(home: Home, room: Room, collaboration: Collaboration) -> str:
 
 
 def _status(home: Home, room: Room, collaboration: Collaboration) -> Status:
+    try:
+        agreements.follow(home, room, collaboration)
+        what = following(home, room, collaboration)
+        others = () if home.room().role is Role.AUDITOR else _others(home, room, collaboration)
+    except AgreementRefused as problem:
+        what, others = str(problem), ()
+    if collaboration.state is CollaborationState.CLOSED:
+        home.end(collaboration.id)
     return Status(
         collaboration.id,
         collaboration.state,
         tuple(name for name, _ in collaboration.signatures),
         tuple(str(ref) for ref, version in collaboration.audiences if version is not None),
         tuple(str(ref) for ref in _unpublished(collaboration)),
-        following(home, room, collaboration),
-        () if home.room().role is Role.AUDITOR else _others(home, room, collaboration),
+        what,
+        others,
         collaboration.auditors,
     )
 

@@ -1,7 +1,8 @@
 """A room in one object, answering over `httpx.MockTransport`: just enough for one agreement and its reports.
 
 It keeps the API's forms and checks what a client must prove (tokens, signatures, offsets). Attributes are there to be
-bent by tests: a `forked` log, `published` audiences, other keys for a partner, a cut connection.
+bent by tests: a `forked` log, `published` audiences, other keys for a partner, other `documents` than were agreed on, a
+cut connection.
 """
 
 import base64
@@ -44,6 +45,7 @@ class FakeRoom:
         self.tokens: dict[str, str] = {}
         self.jtis: set[str] = set()
         self.agreements: dict[str, tuple[Agreement, dict[str, bytes]]] = {}
+        self.documents: dict[str, bytes] = {}
         self.envelopes: list[dict[str, Any]] = []
         self.epoch = 1
         self.grants: list[dict[str, Any]] = []
@@ -153,7 +155,7 @@ class FakeRoom:
             case "GET", "":
                 return httpx.Response(200, json=self._collaboration(identifier))
             case "GET", "/agreement":
-                return httpx.Response(200, content=agreement.canonical())
+                return httpx.Response(200, content=self.documents.get(identifier, agreement.canonical()))
             case "POST", "/signatures":
                 signatures[me] = base64.b64decode(body["signature"])
                 return httpx.Response(201, json=self._collaboration(identifier))

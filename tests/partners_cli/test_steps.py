@@ -12,6 +12,7 @@ from partners import keys
 from partners.envelopes import EnvelopeRefused, seal
 from partners.failure import Failure
 from partners.home import Grants, Home
+from partners.key_change import Role
 from partners.known_log import LogRefused
 from partners.protocol import PublicKeys, fingerprint, key_check
 from partners.room.connection import RoomRefused, RoomUnreachable
@@ -397,6 +398,26 @@ def test_status_says_what_is_next(fake: FakeRoom, fresh: Partner, tasty: Partner
     assert following(fresh) == "wait for the audience of tasty"
     fake.published["tasty/readers"] = "v-2"
     assert following(fresh) == "`ask` for a report"
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.MARKETER])
+def test_an_agreement_that_does_not_parse_stops_no_other(
+    fake: FakeRoom, fresh: Partner, tasty: Partner, proposed: Standing, role: Role
+) -> None:
+    """What its folder keeps of it is damaged; a marketer's folder keeps nothing, and asks the room."""
+    sign(tasty, proposed)
+    fake.published |= {"fresh/drive": "v-1", "tasty/readers": "v-2"}
+    good = sign(tasty, agreements.propose(fresh.home, fresh.room, agreement_table()))
+    if role is Role.OWNER:
+        fresh.home.save_agreement(proposed.agreement.id, b"{}")
+    else:
+        fresh.home.save_room(replace(fresh.home.room(), role=role))
+        for each in fresh.home.collaborations():
+            (fresh.home.path / "collaborations" / each / "agreement.json").unlink()
+        fake.documents[proposed.agreement.id] = b"{}"
+    said = {line.id: line.next for line in status(fresh.home, fresh.room)}
+    assert "no agreement" in said[proposed.agreement.id]
+    assert "no agreement" not in said[good.agreement.id]
 
 
 def test_an_agreement_is_stored_as_it_was_signed(fresh: Partner, proposed: Standing) -> None:
