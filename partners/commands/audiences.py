@@ -90,9 +90,13 @@ def prepare(setup: Setup, map_file: Path, out: Path, collab: str | None, as_json
     with progress(rows=[WRITING]) as told:
         prepared = audiences.prepare(home, mapped, out, datetime.now(UTC), told, collab)
     if as_json:
-        say_json({**prepared.quality.to_json(), "manifest": str(prepared.manifest_path)})
+        collaboration = prepared.manifest.manifest.collaboration
+        say_json(
+            {**prepared.quality.to_json(), "collaboration": collaboration, "manifest": str(prepared.manifest_path)}
+        )
         return
     render(prepared.quality, console())
+    say(f"prepared for {prepared.manifest.manifest.collaboration}")
     if prepared.suppressed:
         say(
             f"{prepared.suppressed:,} rows stand on your withdrawal list: they count for fewer purposes, or for none. "
@@ -116,17 +120,17 @@ def upload(setup: Setup, file: Path, as_json: bool) -> None:
     Example:
       cleanroom-partner upload prepared/drive.manifest.json
     """
-    with setup.room() as (home, room), progress(percent=[audiences.CHECKING]) as told:
-        uploaded = audiences.upload(home, room, file, told)
+    with setup.room() as (home, room), progress(percent=[audiences.CHECKING]) as shown:
+        uploaded = audiences.upload(home, room, file, shown)
     manifest, version = uploaded.manifest, uploaded.version
     if as_json:
-        say_json(
-            {"audience": f"{manifest.partner}/{manifest.audience}", "version": version.id, "known": uploaded.known}
-        )
+        told = {"collaboration": manifest.collaboration, "audience": f"{manifest.partner}/{manifest.audience}"}
+        say_json({**told, "version": version.id, "known": uploaded.known})
         return
     already = " (the room had it already)" if uploaded.known else ""
     state = version.state.value
-    say(f"{state}: {manifest.partner}/{manifest.audience}, {manifest.rows:,} rows, version {version.id}{already}")
+    where = f"version {version.id} in {manifest.collaboration}"
+    say(f"{state}: {manifest.partner}/{manifest.audience}, {manifest.rows:,} rows, {where}{already}")
     if uploaded.waits:
         say(f"It is under the new secret, of epoch {manifest.epoch}: unseen until every partner has moved there.")
         say("Next: `cleanroom-partner status`, which says who has not")

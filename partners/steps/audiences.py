@@ -58,8 +58,8 @@ def prepare(
 ) -> Prepared:
     """Prepares an audience under an agreement that was signed here, with its newest accepted secret.
 
-    `collaboration` is its id or its name; without it, the one agreement that has the map's audience: one with a secret
-    goes before those that are only proposed. Raises `NotAgreed`, `reading.BadFile`.
+    `collaboration` is its id or its name; without it, the one agreement that has the map's audience. Raises
+    `NotAgreed`, `reading.BadFile`.
     """
     agreement = _required(home, mapping, collaboration)
     epoch = home.highest_epoch(agreement.id)
@@ -142,11 +142,12 @@ def _agreed(home: Home, mapping: Map, text: str | None) -> Agreement | None:
     ]
     if len(fitting) > 1:  # what is over does not stand in the way
         fitting = [agreement for agreement in fitting if agreement.id in home.running()]
-    if len(fitting) > 1:  # nor what is only proposed: the secret is made once everybody has signed
-        fitting = [agreement for agreement in fitting if home.highest_epoch(agreement.id)] or fitting
-    if len(fitting) > 1:
+    if len(fitting) > 1:  # one without a secret may be open all the same: only the room knows, and it is not asked here
         ids = ", ".join(agreement.id for agreement in fitting)
-        raise NotAgreed(f"several agreements have the audience {ref}; give the id of one with --collab: {ids}")
+        raise NotAgreed(
+            f"several agreements have the audience {ref}; give the id of one with --collab: {ids};"
+            " `cleanroom-partner status` says which are open"
+        )
     return fitting[0] if fitting else None
 
 

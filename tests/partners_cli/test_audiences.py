@@ -101,17 +101,28 @@ def test_preparing_waits_for_agreement_and_secret(fresh: Partner, tasty: Partner
     assert not (tmp_path / "out").exists()
 
 
-def test_a_proposal_stands_in_nobodys_way(fresh: Partner, identifier: str, tmp_path: Path) -> None:
-    """`propose` once more after everybody signed: `prepare` and `values` go on with the one that is open."""
-    proposed = agreements.propose(fresh.home, fresh.room, agreement_table()).agreement.id
-    assert set(fresh.home.running()) == {identifier, proposed}
+@pytest.mark.parametrize("opened", [True, False])
+def test_which_of_two_agreements_is_not_guessed(
+    fresh: Partner, tasty: Partner, identifier: str, tmp_path: Path, opened: bool
+) -> None:
+    """`propose` once more after everybody signed, open or not: the older one has a secret, the newer may be meant."""
+    newer = agreements.propose(fresh.home, fresh.room, agreement_table()).agreement.id
+    if opened:
+        agreements.agree(tasty.home, tasty.room, agreements.read(tasty.home, tasty.room, newer))
     mapped = customer_file(tmp_path)
     for named in (None, "drive-2026"):
-        made = audiences.prepare(fresh.home, mapped, tmp_path / f"out-{named}", NOW, silent, named)
-        assert made.manifest.manifest.collaboration == identifier
-        assert audiences.with_lists(fresh.home, mapped, named).attributes[0].values == ("gold", "silver")
+        for step in (
+            lambda text: audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent, text),
+            lambda text: audiences.with_lists(fresh.home, mapped, text),
+        ):
+            with pytest.raises(NotAgreed, match="--collab") as refused:
+                step(named)
+            assert identifier in str(refused.value)
+            assert newer in str(refused.value)
     with pytest.raises(NotAgreed, match="no secret yet"):
-        audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent, proposed)
+        audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent, newer)
+    made = audiences.prepare(fresh.home, mapped, tmp_path / "out", NOW, silent, identifier)
+    assert made.manifest.manifest.collaboration == identifier
 
 
 @pytest.mark.parametrize("which", ["manifest_path", "audience_path"])

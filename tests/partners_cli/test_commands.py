@@ -96,9 +96,16 @@ def test_the_whole_way_from_keys_to_a_proven_report(joined_terminal: Terminal) -
     assert "accepted the secret of drive-2026-" in run.done("tasty", "secret", "accept")
     assert "no new secret" in run.done("tasty", "secret", "accept")
     customer_file(run.folder)
-    assert "fresh/drive" in run.done("fresh", "prepare", str(run.folder / "map.toml"), "--out", str(run.folder / "out"))
-    uploaded = run.done("fresh", "upload", str(run.folder / "out" / "drive.manifest.json"))
-    assert "published: fresh/drive, 40 rows" in uploaded
+    (identifier,) = run.fake.agreements
+    preparing = ("prepare", str(run.folder / "map.toml"), "--out", str(run.folder / "out"))
+    assert json.loads(run.done("fresh", *preparing, "--json"))["collaboration"] == identifier
+    prepared = run.done("fresh", *preparing)
+    assert "fresh/drive" in prepared
+    assert f"prepared for {identifier}\n" in prepared
+    uploading = ("upload", str(run.folder / "out" / "drive.manifest.json"))
+    uploaded = run.done("fresh", *uploading)
+    assert "published: fresh/drive, 40 rows, version v-0 in " + identifier in uploaded
+    assert json.loads(run.done("fresh", *uploading, "--json"))["collaboration"] == identifier
     run.fake.figures = [figure(1200), figure(None, where={"matched": "tasty/readers"})]
     request = run.file("request.toml", OVERLAP)
     assert "0.25" in run.done("fresh", "ask", request, "--dry-run")
