@@ -94,7 +94,7 @@ def leave(setup: Setup, collab: str, yes: bool) -> None:
         before = home.room().partner in found.left  # it was left already, and the answer may have been lost
         confirm(f"{ends} now, and you cannot come back. Leave?", yes or before)
         left = changes.leave(home, room, found, datetime.now(UTC))
-    if proposed:
+    if proposed and left.closed:  # it may have opened while the question waited
         say(f"left {left.collaboration}: the proposal is closed by that, for everybody. The log and signatures remain.")
         return
     ended = ", ".join(map(str, left.ended))

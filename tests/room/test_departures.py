@@ -322,6 +322,23 @@ def test_who_declines_a_proposal_tells_nobody_of_a_secret(joined: Stage) -> None
     assert "secret" not in said
 
 
+def test_a_proposal_that_opens_during_the_question_is_not_said_to_be_closed(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = Collaboration(joined, joined.propose(DRIVE, READERS, VISITS))
+
+    def agree(name: str) -> None:
+        player = joined.players[name]
+        agreements.agree(player.home, player.room, agreements.read(player.home, player.room, at.id))
+
+    agree("sunny")
+    monkeypatch.setattr("partners.commands.changes.confirm", lambda *_: agree("tasty"))
+    said = command(at, "sunny")
+    assert joined.players["fresh"].room.collaboration(at.id).state.value == "open"
+    assert "closed" not in said
+    assert "Tell fresh and tasty" in said
+
+
 def test_who_leaves_others_behind_may_still_withdraw(three: Collaboration) -> None:
     said = command(three, "sunny")
     assert "withdraw and erase" in said
