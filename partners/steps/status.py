@@ -4,8 +4,8 @@ Rules: what is said to a marketer is what a marketer may do; for the rest it wai
 whose key still waits for the others' consent sees no collaboration.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from partners.home import Home
 from partners.key_change import Role
@@ -78,9 +78,14 @@ def _other_keys(home: Home, room: Room) -> tuple[str, ...]:
     """Who has other keys than those that were compared, after a rotation for instance."""
     changed = []
     for name, compared in sorted(home.confirmed().items()):
-        with suppress(RoomRefused):  # one whose keys all ended: there is nothing to compare
-            if room.keys_of(name) != compared:
-                changed.append(f"{name} has other keys than you compared: call it, then `compare {name}`")
+        try:
+            known = room.keys_of(name)
+        except RoomRefused as refused:
+            if refused.problem.status != HTTPStatus.NOT_FOUND:
+                raise
+            continue  # its keys all ended: there is nothing to compare
+        if known != compared:
+            changed.append(f"{name} has other keys than you compared: call it, then `compare {name}`")
     return tuple(changed)
 
 

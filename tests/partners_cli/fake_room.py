@@ -45,6 +45,7 @@ class FakeRoom:
         self.tokens: dict[str, str] = {}
         self.jtis: set[str] = set()
         self.agreements: dict[str, tuple[Agreement, dict[str, bytes]]] = {}
+        self.refused: dict[str, int] = {}
         self.documents: dict[str, bytes] = {}
         self.envelopes: list[dict[str, Any]] = []
         self.epoch = 1
@@ -103,6 +104,8 @@ class FakeRoom:
         return response
 
     def _routed(self, request: httpx.Request, path: str) -> httpx.Response:
+        if path in self.refused:
+            return problem(self.refused[path], "refused", "Not now")
         if path == "/v1/room":
             facts: dict[str, Any] = {"name": self.signer.name, "token_audience": AUDIENCE}
             facts["vkey"] = str(self.signer.verifier)

@@ -22,7 +22,7 @@ from partners.steps.joining import AlreadyJoined, NotConfirmed
 from partners.steps.naming import UnknownCollaboration
 from partners.steps.reporting import GrantWaits
 from partners.steps.secret import SecretRefused
-from partners.steps.status import status
+from partners.steps.status import notices, status
 from policies import agreement as formats
 from policies.agreement import Agreement
 from tests.partners_cli.conftest import Partner, agreement_table
@@ -418,6 +418,21 @@ def test_an_agreement_that_does_not_parse_stops_no_other(
     said = {line.id: line.next for line in status(fresh.home, fresh.room)}
     assert "no agreement" in said[proposed.agreement.id]
     assert "no agreement" not in said[good.agreement.id]
+
+
+@pytest.mark.parametrize("status_code", [404, 429, 500])
+def test_keys_that_cannot_be_looked_up_are_not_taken_for_ended_ones(
+    fake: FakeRoom, fresh: Partner, tasty: Partner, status_code: int
+) -> None:
+    compare_both(fresh, tasty)
+    assert notices(fresh.home, fresh.room) == ()
+    fake.refused["/v1/partners/tasty"] = status_code
+    if status_code == 404:
+        assert notices(fresh.home, fresh.room) == ()
+        return
+    with pytest.raises(RoomRefused) as refused:
+        notices(fresh.home, fresh.room)
+    assert refused.value.problem.status == status_code
 
 
 def test_an_agreement_is_stored_as_it_was_signed(fresh: Partner, proposed: Standing) -> None:
