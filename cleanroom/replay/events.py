@@ -1,7 +1,11 @@
-"""How each event changes what the log says of the room, and what must hold for it."""
+"""The room as the log tells it, entry by entry: what holds for the whole room, and what a restore took back.
+
+Rules: an entry is first held to its form, then to what came before it. After a finding it counts as it was written.
+What commits in one transaction stands together: entries that one makes due come next.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -9,15 +13,14 @@ from typing import Any
 from cleanroom.audit.documents import Document, Named
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Opened
-from cleanroom.replay.keys import Keys
-from cleanroom.replay.standing import Ledger, Shared, Version
-from partners.notices import Tightening
+from cleanroom.replay import forms
+from cleanroom.replay.collaborations import Collaborations, days
+from cleanroom.replay.consents import Consents
+from cleanroom.replay.keys import Keys, Report
+from cleanroom.replay.standing import Ledger, Shared
+from partners.key_change import Role
+from partners.keys import key_id
 from partners.transparency.entry import Body
-from policies import tightening as alone
-from policies.question import AudienceRef
-
-Report = Callable[[str, object, object], None]
-"""(what, derived, written): notes a finding about the entry at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +33,79 @@ class _Before:
 
 
 class Room:
-    """The room as the log tells it. Events that change no decision are passed over.
+    """The room as the log tells it. `whole`: every body of the log was opened.
 
     `released`: each release by its key, with its entry and the scales that it was drawn with. `unknown`: collaborations
-    in which something rests on a document that is not there. `ending`: versions that a restore must end. `unsigned`:
-    entries that opened an agreement, and whose signatures it lacks; `unjudged`: those of them that a restore undid, as
-    the room may have the document as it was before.
+    in which something rests on a document that is not there. `unsigned`: entries that opened an agreement, and whose
+    signatures it lacks; `unjudged`: those of them that a restore undid, as the room may have the document as it was
+    before. `awaited`: whether the next entry has to be one that the last ones made due.
     """
 
-    def __init__(self, documents: Mapping[str, Document], named: Named) -> None:
+    def __init__(self, documents: Mapping[str, Document], named: Named, *, whole: bool) -> None:
         self.keys = Keys()
-        self.collaborations: dict[str, Shared] = {}
+        self.shared = Collaborations(documents, self.keys)
         self.ledger = Ledger()
         self.released: dict[str, tuple[int, object]] = {}
         self.unknown: set[str] = set()
-        self.ending: set[str] = set()
+        self.awaited = False
         self.unsigned: dict[int, str] = {}
         self.unjudged = 0
         self._missing: dict[int, str] = {}
-        self._documents, self._named = documents, named
+        self._documents, self._named, self._whole = documents, named, whole
+        self._consents = Consents()
+        self._forfeiting: set[str] = set()
         self._history: list[Opened] = []
         self._known: list[Opened] = []
         self._before: list[_Before] = []
 
     def apply(self, opened: Opened, report: Report) -> None:
-        """Takes an event into account. Raises KeyError, TypeError or ValueError where its details are not its own."""
+        """Takes an event into account. Raises KeyError, TypeError or ValueError where it follows from nothing."""
         body = opened.body
-        if body.event in _NO_CHANGE:
+        if self.awaited:
+            self._expect(body, report)
+        if found := forms.wrong(body):
+            report(*found)
             return
         self._named.add(opened.seq, body)
         if body.event == EventKind.ROOM_RESTORE:
             self._restore(opened.seq, dict(body.details), report)
             return
         if body.collaboration is None:
-            self.keys.apply(opened)
-            self._apply(body.event, dict(body.details), report)
+            self._apply(opened, dict(body.details), report)
         elif not self._is_unknown(opened.seq, body):
-            self._change(opened.seq, body.collaboration, body.event, dict(body.details), report)
-        self._history.append(opened)
-        self._known.append(opened)
+            if body.event == EventKind.AGREEMENT_OPEN:
+                self._note_signatures(opened.seq, self._documents[str(body.details["agreement"])])
+            self.shared.apply(opened, report)
+            self.awaited = bool(self.shared.due or self.shared.ending or self._forfeiting)
+        if body.event not in _SOON_FORGOTTEN:
+            self._history.append(opened)
+            self._known.append(opened)
+
+    def overdue(self, report: Report) -> None:
+        """Reports what the entries before made due, and did not come; it is not waited for any more."""
+        if self.shared.ending:
+            report("retired", sorted(self.shared.ending), "versions that had to end, and did not")
+        if self.shared.due:
+            report("due", self.shared.due[1], "not at once")
+        if self._forfeiting:
+            report("forfeit", sorted(self._forfeiting), "allowances that had to end, and did not")
+        self.shared.ending.clear()
+        self._forfeiting.clear()
+        self.shared.due, self.awaited = None, False
+
+    def missing_days(self) -> list[str]:
+        """The owners without a commitment to the newest day that was committed to."""
+        return self._consents.missing(self._owners())
+
+    def _expect(self, body: Body, report: Report) -> None:
+        if (body.collaboration, body.event) == self.shared.due:
+            self.shared.due = None
+        elif body.event not in _MADE_DUE:
+            self.overdue(report)
+        self.awaited = bool(self.shared.due or self.shared.ending or self._forfeiting)
+
+    def _owners(self) -> set[str]:
+        return {name for name, role in self.keys.joined.items() if role is Role.OWNER}
 
     def unfounded(self) -> dict[int, str]:
         """Entries that name a document which is not there, though no restore lost it, up to now."""
@@ -82,13 +119,39 @@ class Room:
             self._missing[seq] = document
         return body.collaboration in self.unknown
 
-    def _apply(self, event: str, details: dict[str, Any], report: Report) -> None:
-        if event in (EventKind.ROOM_INIT, EventKind.ROOM_START):
-            self.ledger.base = int(details["allowance"])
-        elif event == EventKind.BUDGET_GRANT:
-            self._grant(details, report)
-        elif event == EventKind.BUDGET_FORFEIT:
-            self._forfeit(details, report)
+    def _note_signatures(self, seq: int, document: Document) -> None:
+        signed = {each.partner for each in document.signatures}
+        if missing := [party.name for party in document.agreement().parties if party.name not in signed]:
+            self.unsigned[seq] = f"missing: {', '.join(missing)}"
+
+    def _apply(self, opened: Opened, details: dict[str, Any], report: Report) -> None:
+        self.keys.apply(opened, report)
+        match opened.body.event:
+            case EventKind.ROOM_INIT | EventKind.ROOM_START:
+                self.ledger.base = details["allowance"]
+            case EventKind.PARTNER_JOIN if details["role"] == Role.OWNER:
+                self._consents.join(details["partner"], *days(opened.time_ms))
+            case EventKind.KEY_REPLACE if self._whole:
+                asked = self.shared.sharing(details["partner"])
+                if missing := asked - set(self.keys.consented(details["key"])):
+                    report("consent", sorted(asked), f"not of {', '.join(sorted(missing))}")
+            case EventKind.BUDGET_GRANT:
+                self._grant(opened, details, report)
+            case EventKind.BUDGET_FORFEIT:
+                self._forfeit(details, report)
+            case EventKind.CONSENT_COMMIT:
+                day, today = date.fromisoformat(details["day"]), days(opened.time_ms)[1]
+                self._consents.commit(details["partner"], day, today, self._owners(), report)
+            case EventKind.AUDITOR_ENTER | EventKind.AUDITOR_READ:
+                self._read(opened, details, report)
+
+    def _read(self, opened: Opened, details: dict[str, Any], report: Report) -> None:
+        name = details["partner"]
+        if why := self.keys.refused(opened, name, Role.AUDITOR):
+            report("actor", "a key of the auditor", why)
+        held = sorted(each.id for each in self.shared.every.values() if name in each.auditors)
+        if not self.unknown and details.get("collaborations", held) != held:
+            report("collaborations", held, details["collaborations"])
 
     def _restore(self, seq: int, details: dict[str, Any], report: Report) -> None:
         """An older backup took the room's place: it knows what its first `had` entries did, and of the entries that
@@ -98,7 +161,11 @@ class Room:
             report("restore", f"{seq} entries, those of the backup and those taken over", had + taken)
         then = next((each for each in self._before if had <= each.seq), _Before(seq, self._known, self.released))
         known = [opened for opened in then.known if opened.seq < had]
-        before = Room(self._documents, self._named)
+        if not 1 <= had <= seq:
+            report("had", f"1 to {seq}", had)
+        if details["complete"] and details["size"] > seq:
+            report("size", f"{seq} at most", details["size"])
+        before = Room(self._documents, self._named, whole=False)
         before.ledger = replace(before.ledger, forfeits={})  # its ledger counts for nothing: what is charged is carried
         for opened in known:
             before.apply(opened, lambda *_: None)
@@ -106,122 +173,77 @@ class Room:
             if opened.seq >= had:
                 known += before.carry(opened)
         self._before.append(_Before(seq, self._known, self.released))
-        self._known, self.ending = known, self.ending | before.ending
-        self.keys, self.collaborations, self.unknown = before.keys, before.collaborations, before.unknown
+        self._known = known
+        self.keys, self.shared, self.unknown = before.keys, before.shared, before.unknown
+        self._consents.restore()
         self.released = {key: each for key, each in then.released.items() if each[0] < had}
         lost = {each for each in self.unsigned if each >= had}
         self.unjudged += len(lost)
         self.unsigned = {each: why for each, why in self.unsigned.items() if each not in lost}
         if not details["complete"]:
             self.ledger.forfeits = {}
+            self._forfeiting = self._owners() if self._whole else set()
+        self.awaited = bool(self.shared.ending or self._forfeiting)
 
     def carry(self, opened: Opened) -> list[Opened]:
         """Takes over what an entry ended that is not the room's own any more; what stays known of it."""
         body = opened.body
         if body.event in (EventKind.KEY_REVOKE, EventKind.KEY_REPLACE):
             return [replace(opened, body=each) for each in self.keys.end(opened)]
-        shared = self.collaborations.get(str(body.collaboration))
+        shared = self.shared.every.get(str(body.collaboration))
         if shared is None:
             return []
-        self.ending |= _ended(shared, body.event, dict(body.details))
+        self.shared.ending |= _ended(shared, body.event, dict(body.details))
+        if body.event == EventKind.AUDITOR_DISMISS and body.details["partner"] in shared.auditors:
+            shared.auditors.discard(str(body.details["partner"]))
+            return [opened]
         if body.event != EventKind.COLLABORATION_CLOSE:
             return []
-        shared.state = "closed"
+        shared.state, shared.waiting = "closed", None
         return [opened]
 
-    def _change(self, seq: int, collaboration: str, event: str, details: dict[str, Any], report: Report) -> None:
-        if event == EventKind.AGREEMENT_PROPOSE:
-            document = self._documents[str(details["agreement"])]
-            parties = frozenset(party.name for party in document.agreement().parties)
-            self.collaborations[collaboration] = Shared(collaboration, document, parties)
-            return
-        shared = self.collaborations[collaboration]
-        shared.changed()
-        match event:
-            case EventKind.AGREEMENT_AMEND:
-                shared.pending = str(details["agreement"])
-            case EventKind.AGREEMENT_OPEN:
-                self._open(seq, shared, self._documents[str(details["agreement"])], report)
-            case EventKind.AGREEMENT_TIGHTEN:
-                self._tighten(shared, details, report)
-            case EventKind.SECRET_ROTATE:
-                shared.rotating = int(details["epoch"])
-            case EventKind.EPOCH_MOVE:
-                shared.epoch, shared.rotating = int(details["epoch"]), None
-            case EventKind.COLLABORATION_LEAVE:
-                shared.left.add(str(details["partner"]))
-            case EventKind.COLLABORATION_CLOSE:
-                shared.state = "closed"
-            case EventKind.AUDIENCE_PUBLISH:
-                versions = shared.published.setdefault(int(details["epoch"]), {})
-                ref = AudienceRef.parse(details["audience"])
-                if (before := versions.get(ref)) and [before.id] != details["retired"]:
-                    report("retired", [before.id], details["retired"])
-                ends = date.fromisoformat(details["expires"]) if details["expires"] else None
-                versions[ref] = Version(str(details["version"]), date.fromisoformat(details["prepared"]), ends)
-            case EventKind.AUDIENCE_RETIRE:
-                versions = shared.published.get(int(details["epoch"]), {})
-                found = versions.pop(AudienceRef.parse(details["audience"]), None)
-                self.ending.discard(str(details["version"]))
-                if found is None or found.id != details["version"]:
-                    report("version", "one that is published", details["version"])
-
-    def _open(self, seq: int, shared: Shared, document: Document, report: Report) -> None:
-        agreement = document.agreement()
-        signed = {each.partner for each in document.signatures}
-        if missing := [party.name for party in agreement.parties if party.name not in signed]:
-            self.unsigned[seq] = f"missing: {', '.join(missing)}"
-        if shared.state == "proposed":
-            if document.sha256 != shared.document.sha256:
-                report("agreement", shared.document.sha256, document.sha256)
-            shared.state = "open"
-        elif (agreement.previous, document.sha256) != (shared.document.sha256, shared.pending):
-            report("agreement", "the amendment of the agreement in force", document.sha256)
-        shared.enter(document)
-
-    def _tighten(self, shared: Shared, details: dict[str, Any], report: Report) -> None:
-        found: Tightening = self._documents[str(details["terms"])].tightening()
-        named = (shared.id, details["partner"], details["agreement"], details["serial"])
-        if (found.collaboration, found.partner, found.agreement, found.serial) != named:
-            report("terms", "the document that was signed", list(named))
-        if found.agreement != shared.document.sha256:
-            report("agreement", shared.document.sha256, found.agreement)
-        party = shared.agreement.party(found.partner)
-        if party and (why := alone.refused(found.terms, party.terms, shared.agreement.terms)):
-            report("terms", f"refused: {why}", "taken")
-        shared.tighten(found)
-
-    def _grant(self, details: dict[str, Any], report: Report) -> None:
-        owner, micro, serial = str(details["partner"]), int(details["micro"]), int(details["serial"])
+    def _grant(self, opened: Opened, details: dict[str, Any], report: Report) -> None:
+        owner, micro, serial = details["partner"], details["micro"], details["serial"]
+        if why := self.keys.refused(opened, owner):
+            report("actor", "a key of the owner", why)
         document = self._documents.get(str(details["grant"]))  # a restore may have lost it; the grant counts
         if document:
             signed = json.loads(document.data)
             if (signed["partner"], signed["epsilon"], signed["serial"]) != (owner, micro, serial):
                 report("grant", "the document that was signed", [owner, micro, serial])
+            signers = (Body(opened.body.event, None, key_id(each.key), {}) for each in document.signatures)
+            if all(self.keys.refused(replace(opened, body=each), owner) for each in signers):
+                report("grant", "signed by a key of the owner", "by one that may not, or had ended")
         if serial != self.ledger.last_grant(owner) + 1:
             report("serial", self.ledger.last_grant(owner) + 1, serial)
         grants = self.ledger.grants.setdefault(owner, {})
         grants[serial] = grants.get(serial, 0) + micro
 
     def _forfeit(self, details: dict[str, Any], report: Report) -> None:
-        owner, forfeit = str(details["partner"]), (int(details["spent"]), int(details["serial"]))
-        if self.ledger.forfeits is None:
-            raise ValueError("only a restore that lost entries ends allowances")
+        owner, forfeit = details["partner"], (details["spent"], details["serial"])
+        if self.ledger.forfeits is None or owner not in self._forfeiting:
+            raise ValueError("only a restore that lost entries ends allowances, once each")
+        self._forfeiting.discard(owner)
+        self.awaited = bool(self.shared.ending or self._forfeiting)
         if forfeit != (derived := (self.ledger.ever(owner), self.ledger.last_grant(owner))):
             report("forfeit", derived, forfeit)
         self.ledger.forfeits[owner] = forfeit
 
 
-_NO_CHANGE = {
-    EventKind.AGREEMENT_SIGN,
+_SOON_FORGOTTEN = {
+    EventKind.ROOM_STOP,
+    EventKind.CLOCK_JUMP,
     EventKind.SECRET_RELAY,
-    EventKind.EPOCH_DESTROY,
-    EventKind.UPLOAD_RECEIVE,
-    EventKind.AUDIENCE_REFUSE,
     EventKind.ERASURE_DONE,
+    EventKind.BUDGET_GRANT,
+    EventKind.BUDGET_FORFEIT,
     EventKind.CONSENT_COMMIT,
+    EventKind.AUDITOR_ENTER,
+    EventKind.AUDITOR_READ,
 }
-"""Events that no decision depends on, and there may be many of."""
+"""Events that leave nothing behind in the room, or what a restore does not take back; there may be many of them."""
+_MADE_DUE = {EventKind.AUDIENCE_RETIRE, EventKind.BUDGET_FORFEIT}
+"""Events that stand between what made an entry due and this entry."""
 _DOCUMENTS: dict[str, str] = {
     EventKind.AGREEMENT_PROPOSE: "agreement",
     EventKind.AGREEMENT_OPEN: "agreement",

@@ -7,14 +7,16 @@ else may be said, and nothing left out.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from cleanroom.audit.documents import Document, DocumentError, Named
 from cleanroom.audit.events import EventKind
 from cleanroom.audit.reading import Finding, Opened, Replayed
+from cleanroom.replay.collaborations import days
 from cleanroom.replay.events import Room
 from cleanroom.replay.standing import Ruling, Shared, release_keys
 from policies import budget
@@ -23,10 +25,9 @@ from policies.decision import Reason, Refuse
 from policies.question import AudienceRef
 
 LONGEST_TEXT = 300
-MIDNIGHT = timedelta(minutes=1)
-"""A decision that was begun before midnight may be written down a moment after it."""
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError, DocumentError, BadAgreement)
-_ALWAYS = {"report", "request", "software"}
+_ALWAYS = {"report", "software"}
+_REPORT, _HASH = re.compile("r-[0-9a-f]{16}"), re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,15 @@ class Judge:
     def __init__(self, documents: Mapping[str, Document], whole: bool) -> None:
         self._decisions = self._unjudged = 0
         self._findings: list[Finding] = []
-        self._room, self._whole = Room(documents, Named()), whole
+        self._room, self._whole = Room(documents, Named(), whole=whole), whole
         self._seq = 0
 
     def told(self) -> Replayed:
-        """What was found until now."""
+        """What was found, after the last body."""
+        if self._room.awaited:
+            self._room.overdue(self._report)
+        if missing := self._room.missing_days():
+            self._report("partner", missing, "no commitment to the last day that others have one for")
         unsigned = [
             Finding(seq, "signatures", _text("of every partner"), _text(missing))
             for seq, missing in self._room.unsigned.items()
@@ -80,14 +85,13 @@ class Judge:
 
     def _decision(self, opened: Opened) -> None:
         body, details = opened.body, dict(opened.body.details)
+        if self._room.awaited:
+            self._room.overdue(self._report)
         if body.collaboration in self._room.unknown:
             self._unjudged += 1
-            self._book(str(body.collaboration), details)
+            self._hold_to_the_ledger(opened, details)
             return
-        if self._room.ending:
-            self._report("restore", sorted(self._room.ending), "versions that had to end, and did not")
-            self._room.ending.clear()
-        shared = self._room.collaborations[str(body.collaboration)]
+        shared = self._room.shared.every[str(body.collaboration)]
         asker = self._room.keys.owner(str(body.actor))
         if asker not in shared.parties:
             self._report("asker", "a partner of the collaboration", body.actor)
@@ -153,14 +157,24 @@ class Judge:
 
     def _day(self, time_ms: int, details: dict[str, Any]) -> date:
         """The UTC day of an entry, or the one that had just ended when it says so."""
-        time = datetime.fromtimestamp(time_ms / 1000, UTC)
-        just_before = (time - MIDNIGHT).date()
-        return just_before if details.get("day") == just_before.isoformat() else time.date()
+        just_before, day = days(time_ms)
+        return just_before if details.get("day") == just_before.isoformat() else day
 
     def _compare_fields(self, said: dict[str, Any], details: dict[str, Any]) -> None:
         expected = said.keys() | _ALWAYS | ({"evidence"} if "cost" in said else set())
         if details.keys() != expected:
             self._report("fields", sorted(expected), sorted(details))
+            return
+        if not _REPORT.fullmatch(details["report"]) or type(details["software"]) is not str:
+            self._report("report", "an id, by a version", [details["report"], details["software"]])
+        numbers = [details["minimum_size"], details["rounding"]]
+        if "cost" in said:
+            if not _HASH.fullmatch(details["evidence"]):
+                self._report("evidence", "a SHA-256", details["evidence"])
+            for line in details["cost"].values():
+                numbers += line.values()
+        if bool in map(type, numbers):  # which equals a number
+            self._report("form", "numbers", numbers)
 
     def _take_over(self, shared: Shared, ruled: Ruling, details: dict[str, Any], day: date) -> None:
         """Goes on from what was written: the ledger, and the releases that stand from now on."""
@@ -171,6 +185,19 @@ class Judge:
             names = release_keys(ruled.questions, versions, day, str(details["terms"]))
         for name, scales in zip(names, details["scales"], strict=True):
             self._room.released.setdefault(name, (self._seq, scales))
+
+    def _hold_to_the_ledger(self, opened: Opened, details: dict[str, Any]) -> None:
+        """What holds of a decision whatever its agreement says: who may ask, and that no charge is forgotten."""
+        actor, collaboration = str(opened.body.actor), str(opened.body.collaboration)
+        if self._room.keys.owner(actor) is None:
+            self._report("asker", "a partner", opened.body.actor)
+        elif lack := self._room.keys.lacks(actor, opened.time_ms):
+            self._report("key", "one that counts and may ask", lack)
+        for owner, line in details.get("cost", {}).items():
+            spent, micro = self._room.ledger.spent(owner, collaboration), line["micro"]
+            if (line["before"], line["after"]) != (spent, spent + micro) or micro < 0:
+                self._report("cost", {"before": spent, "after": spent + abs(micro)}, line)
+        self._book(collaboration, details)
 
     def _book(self, collaboration: str, details: dict[str, Any]) -> None:
         for owner, line in details.get("cost", {}).items():

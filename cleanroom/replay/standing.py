@@ -1,6 +1,6 @@
 """What the log says of the room at one moment: partners' keys, collaborations, audiences, the ledger."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -51,38 +51,75 @@ class Version:
 
     id: str
     prepared: date
-    expires: date | None
+    expires: date
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An agreement that waits for signatures, by its SHA-256; `document` None: it is not there."""
+
+    sha256: str
+    document: Document | None
+    signed: set[str]
 
 
 @dataclass(slots=True)
 class Shared:
-    """A collaboration. `document` is the agreement in force, or the first one that was proposed.
+    """A collaboration. `document` is the agreement in force, or the first one that was proposed, and `signed` what it
+    says; `agreement` has what was tightened since.
 
-    `parties` are those of the first agreement; `published` has the versions of each epoch. Whoever changes anything
-    says so with `changed`.
+    `parties` are those of the first agreement; `published` has the versions of each epoch; `received` every version
+    that was uploaded, with its audience, None once it is published or refused. Whoever changes anything that decisions
+    depend on says so with `changed`.
     """
 
     id: str
     document: Document
     parties: frozenset[str]
+    waiting: Waiting | None
     state: str = "proposed"
-    pending: str | None = None
     tightened: dict[str, Tightening] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     epoch: int = 1
     rotating: int | None = None
+    deadline: date | None = None
+    destroyed: set[int] = field(default_factory=set)
+    auditors: set[str] = field(default_factory=set)
+    received: dict[str, str | None] = field(default_factory=dict)
     published: dict[int, dict[AudienceRef, Version]] = field(default_factory=dict)
+    longest_retention: int = 0
+    signed: Agreement = field(init=False)
     agreement: Agreement = field(init=False)
     basis: str = field(init=False)
     _retention_days: int = field(init=False)
     _rulings: dict[tuple[str, str, tuple[str, ...]], Ruling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.enter(self.document)
+        self.signed = self.document.agreement()
+        self._combine()
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs that something can be uploaded under."""
+        return (self.epoch,) if self.rotating is None else (self.epoch, self.rotating)
+
+    def refs(self) -> set[AudienceRef]:
+        """Every audience that has a version, of whatever epoch."""
+        return {ref for versions in self.published.values() for ref in versions}
+
+    def versions(self, of: Collection[AudienceRef] | None = None) -> set[str]:
+        """The ids of the published versions of every epoch; of some audiences only, if named."""
+        every = (item for versions in self.published.values() for item in versions.items())
+        return {version.id for ref, version in every if of is None or ref in of}
+
+    def is_over(self, version: Version, day: date) -> bool:
+        """Whether a version has been kept for as long as was agreed."""
+        return retention.ended(version.prepared, version.expires, self._retention_days, day)
 
     def enter(self, document: Document) -> None:
         """Puts an agreement in force; what was tightened under another one ends."""
-        self.document, self.pending, self.tightened = document, None, {}
+        self.document, self.waiting, self.tightened = document, None, {}
+        self.signed = document.agreement()
         self._combine()
 
     def tighten(self, tightening: Tightening) -> None:
@@ -91,10 +128,11 @@ class Shared:
         self._combine()
 
     def _combine(self) -> None:
-        found = self.document.agreement()
+        found = self.signed
         for name in sorted(self.tightened):
             found = found.tightened(name, self.tightened[name].terms)
         self.agreement, self.basis, self._retention_days = found, found.sha256(), found.terms.retention_days
+        self.longest_retention = max(self.longest_retention, self._retention_days)
         self.changed()
 
     def changed(self) -> None:
@@ -104,9 +142,7 @@ class Shared:
     def ruling(self, written: object, asker: str, day: date) -> Ruling:
         """What is ruled on a request as a body has it; the same again is worked out once. Raises `BadQuestion`."""
         standing = {
-            ref: each.id
-            for ref, each in self.published.get(self.epoch, {}).items()
-            if not retention.ended(each.prepared, each.expires, self._retention_days, day)
+            ref: each.id for ref, each in self.published.get(self.epoch, {}).items() if not self.is_over(each, day)
         }
         name = (repr(written), asker, tuple(standing.values()))
         if name not in self._rulings:
@@ -119,6 +155,7 @@ class Shared:
         questions, terms = plan.questions(asked, self.agreement), self.agreement.terms
         refused = ruling.refused(standing, self.agreement, asker, asked.kind, questions)
         said = {
+            "request": asked.to_json(),
             "questions": [question.to_json(each) for each in questions],
             "agreement": self.document.sha256,
             "terms": self.basis,

@@ -21,5 +21,5 @@ def test_a_document_of_endless_nesting_is_none() -> None:
 def test_a_grant_of_endless_nesting_is_a_finding() -> None:
     details: dict[str, object] = {"partner": "fresh", "micro": 1, "serial": 1, "grant": DEEP.sha256}
     judge = Judge({DEEP.sha256: DEEP}, True)
-    judge.take(Opened(0, 1, Body(EventKind.BUDGET_GRANT, None, None, details)))
-    assert [each.what for each in judge.told().findings] == ["form"]
+    judge.take(Opened(0, 1, Body(EventKind.BUDGET_GRANT, None, "0" * 16, details)))
+    assert [each.what for each in judge.told().findings] == ["actor", "form"]

@@ -144,7 +144,7 @@ def test_a_restore_that_forgets_what_ended_is_found_out(published: Collaboration
     with stage.room.catalog() as catalog:
         exporting.write(stage.room, catalog, tmp_path / "after.tar")
     verdict = verify.verify(tmp_path / "after.tar", stage.room.signer.verifier, replay=Judge)
-    assert [finding.what for finding in verdict.findings] == ["restore"]
+    assert [finding.what for finding in verdict.findings] == ["retired"]
 
 
 def test_a_backup_from_before_the_last_recovery_is_refused(published: Collaboration, tmp_path: Path) -> None:

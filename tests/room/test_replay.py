@@ -304,16 +304,19 @@ def test_a_restored_room_replays_without_a_finding(published: Collaboration, tmp
 # What is no decision, and decisions rest on
 
 
-def forge(stage: Stage, kind: EventKind, collaboration: str | None, **details: object) -> None:
-    """An entry that the room writes without cause."""
+def forge(
+    stage: Stage, kind: EventKind, collaboration: str | None, by: str | None = None, /, **details: object
+) -> None:
+    """An entry that the room writes without cause; `by`: with the key of this partner."""
+    actor = key_id(stage.players[by].identity.public.signing) if by else None
     with stage.room.catalog() as catalog, catalog.transaction() as connection:
-        stage.room.record(connection, kind, collaboration, None, details)
+        stage.room.record(connection, kind, collaboration, actor, details)
 
 
 def test_an_agreement_that_not_everybody_signed(joined: Stage) -> None:
     identifier = joined.propose(DRIVE, READERS)
     forge(joined, EventKind.AGREEMENT_OPEN, identifier, agreement=joined.agreement(identifier).sha256())
-    assert found(joined) == [("agreement:open", "signatures")]
+    assert found(joined) == [("agreement:open", "signed"), ("agreement:open", "signatures")]
 
 
 def test_an_agreement_that_follows_no_other(published: Collaboration) -> None:
@@ -343,29 +346,31 @@ def tighten_anyway(at: Collaboration, **stated: Any) -> None:
 def test_a_grant_that_is_counted_twice_or_as_more(joined: Stage) -> None:
     assert grant(joined).status_code == 201
     (details,) = [details for event, details in joined.leaves() if event == "budget:grant"]
-    forge(joined, EventKind.BUDGET_GRANT, None, **details)
+    forge(joined, EventKind.BUDGET_GRANT, None, details["partner"], **details)
     assert found(joined) == [("budget:grant", "serial")]
-    forge(joined, EventKind.BUDGET_GRANT, None, **{**details, "serial": 2, "micro": 2 * MICRO})
+    forge(joined, EventKind.BUDGET_GRANT, None, details["partner"], **{**details, "serial": 2, "micro": 2 * MICRO})
     assert ("budget:grant", "grant") in found(joined)
 
 
 def test_a_version_that_was_never_published(published: Collaboration) -> None:
-    forge(published.stage, EventKind.AUDIENCE_RETIRE, published.id, version="v-0", audience="fresh/drive", epoch=1)
+    about = {"version": f"v-{0:016}", "audience": "fresh/drive", "epoch": 1}
+    forge(published.stage, EventKind.AUDIENCE_RETIRE, published.id, **about)
     assert found(published.stage) == [("audience:retire", "version")]
 
 
 def test_a_version_that_replaces_another_in_silence(published: Collaboration) -> None:
-    days = {"prepared": "2026-03-14", "expires": None}
-    about = {"version": "v-0", "audience": "fresh/drive", "epoch": 1, "retired": []}
-    forge(published.stage, EventKind.AUDIENCE_PUBLISH, published.id, **about, **days)
+    days = {"prepared": "2026-03-14", "expires": "2026-03-15"}
+    about = {"version": f"v-{0:016}", "audience": "fresh/drive"}
+    forge(published.stage, EventKind.UPLOAD_RECEIVE, published.id, "fresh", **about, manifest="0" * 64)
+    forge(published.stage, EventKind.AUDIENCE_PUBLISH, published.id, **about, **days, epoch=1, retired=[])
     assert found(published.stage) == [("audience:publish", "retired")]
 
 
 @pytest.mark.parametrize("details", [{}, {"epoch": "two"}, {"epoch": None}, {"epoch": [1]}])
 def test_an_entry_without_its_details(published: Collaboration, details: dict[str, object]) -> None:
     forge(published.stage, EventKind.EPOCH_MOVE, published.id, **details)
-    forge(published.stage, EventKind.EPOCH_MOVE, "somewhere-else", epoch=1)
-    assert found(published.stage) == 2 * [("epoch:move", "form")]
+    forge(published.stage, EventKind.EPOCH_MOVE, "somewhere-else", epoch=1, missing=[])
+    assert found(published.stage) == [("epoch:move", "details"), ("epoch:move", "form")]
 
 
 def test_a_decision_that_says_more_or_less(published: Collaboration) -> None:

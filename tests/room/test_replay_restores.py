@@ -111,7 +111,7 @@ def test_many_restores_take_their_number_and_not_two_to_the_power_of_it() -> Non
     take("room:init", origin="room.example/audit-v1", software="1", allowance=1)
     for _ in range(60):
         take("room:start", software="1", allowance=1)
-        take("room:restore", complete=True, had=seq, taken=0, log="x", size=seq, root="", software="1")
+        take("room:restore", complete=True, had=seq, taken=0, log="x", size=seq, root="A" * 43 + "=", software="1")
     assert judge.told().findings == ()
 
 
@@ -124,8 +124,11 @@ def test_a_document_that_no_restore_lost_excuses_nothing(published: Collaboratio
         rows = catalog.connection.execute("select entry, body from log_entries order by seq").fetchall()
         judge = Judge(documents.every(catalog), whole=True)
     bodies = [(Entry.parse(entry).time_ms, Body.parse(body)) for entry, body in rows]
-    invented: dict[str, object] = {"agreement": "0" * 64, "terms": "0" * 64, "partner": "fresh", "serial": 1}
-    bodies.insert(-1, (bodies[-1][0], Body(event, published.id, None, invented)))
+    invented: dict[str, object] = {"agreement": "0" * 64}
+    if event == EventKind.AGREEMENT_TIGHTEN:
+        invented |= {"terms": "0" * 64, "partner": "fresh", "serial": 1}
+    fresh = None if event == EventKind.AGREEMENT_OPEN else bodies[-1][1].actor
+    bodies.insert(-1, (bodies[-1][0], Body(event, published.id, fresh, invented)))
     for seq, (time, body) in enumerate(bodies):
         judge.take(Opened(seq, time, body))
     told = judge.told()
