@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cleanroom.audit.events import EventKind
+from partners.key_change import Role
 from partners.keys import Label, key_id, verify
 from partners.notices import BadNotice, Tightening
 from partners.transparency.encoding import decode_base64, encode_base64
@@ -98,7 +99,7 @@ class Document:
 class Named:
     """What bodies say of documents and keys, gathered body by body.
 
-    `documents`: SHA-256 -> the label of its signatures; `keys`: key id -> the partner whose key it is. `lost`:
+    `documents`: SHA-256 -> the label of its signatures; `keys`: id of an owner key -> its partner. `lost`:
     documents that only entries name which a restored backup had not: the room may not have them any more.
     """
 
@@ -122,7 +123,8 @@ class Named:
             self.lost |= {document for document, first in self._first.items() if first >= had}
         partner = details.get("partner")
         key = body.actor if body.event == EventKind.PARTNER_JOIN else details.get("key")
-        if isinstance(partner, str) and isinstance(key, str) and body.event in KEYS_BEGIN:
+        signs = details.get("role") in (None, Role.OWNER)  # a new owner key that others consented to has no role
+        if isinstance(partner, str) and isinstance(key, str) and body.event in KEYS_BEGIN and signs:
             self.keys.setdefault(key, partner)
 
 

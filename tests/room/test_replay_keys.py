@@ -1,19 +1,26 @@
-"""The replay of who may ask: an operator who lets a key go on, or do more than its role, is found out by the log."""
+"""The replay of who may ask, and who may decide: an operator who lets a key go on, or do more than its role, is found
+out by the log.
+"""
 
+import hashlib
 from pathlib import Path
 
-from cleanroom.catalog import keys
+import pytest
+
+from cleanroom.audit.events import EventKind
+from cleanroom.catalog import keys, replacements, reports
 from partners.key_change import OVERLAP_SECONDS, Role
 from partners.keys import Identity, key_id
 from partners.steps import keys as steps
 from partners.steps import reporting
-from policies import request
+from policies import canonical, request
 from tests.room.conftest import Collaboration
 from tests.room.losing import lose
 from tests.room.stage import Player, Stage
 from tests.room.test_gate import OVERLAP
 from tests.room.test_keys import colleague, rotate
-from tests.room.test_replay import found
+from tests.room.test_replacements import ask_back
+from tests.room.test_replay import forge, found, verified
 
 KEY = [("decision:repeat", "key")]
 
@@ -130,3 +137,35 @@ def test_a_key_of_after_the_backup_is_nobodys(published: Collaboration, tmp_path
         keys.add(connection, "fresh", Role.MARKETER, identity.public.signing, None, stage.room.now)
     asks(late[0], published)
     assert found(stage) == [("decision:repeat", "asker")]
+
+
+def grant_with(stage: Stage, identity: Identity) -> None:
+    """A grant of fresh's that the operator takes, whatever key signed it; its entry names the owner's key."""
+    grant = {"partner": "fresh", "epsilon": 5, "serial": 1, "created": "2026-03-14T12:00:00Z"}
+    payload = canonical.dumps(grant)
+    sha256 = hashlib.sha256(payload).hexdigest()
+    forge(stage, EventKind.BUDGET_GRANT, None, "fresh", partner="fresh", micro=5, serial=1, grant=sha256)
+    with stage.room.catalog() as catalog, catalog.transaction() as connection:
+        signed = identity.sign("grant/v1", payload)
+        reports.grant(connection, "fresh", 1, 5, payload, signed, stage.room.stamp(), len(stage.leaves()) - 1)
+
+
+def test_a_grant_that_a_marketer_signed(published: Collaboration) -> None:
+    grant_with(published.stage, colleague(published.stage, "fresh", Role.MARKETER).identity)
+    assert next(each.name for each in verified(published.stage).checks if not each.passed) == "documents"
+
+
+def test_a_grant_that_a_key_signed_which_had_ended(published: Collaboration) -> None:
+    stage = published.stage
+    old = stage.players["fresh"].home.identity()
+    rotate(stage, "fresh")
+    stage.clock.forward(seconds=OVERLAP_SECONDS + 100)
+    grant_with(stage, old)
+    assert found(stage) == [("budget:grant", "grant")]
+
+
+def test_new_keys_to_which_nobody_consented(published: Collaboration, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's code alone would give it the keys of a partner, and so its questions and grants."""
+    monkeypatch.setattr(replacements, "sharing", lambda *_: [])
+    ask_back(published.stage, "tasty")
+    assert found(published.stage) == [("key:replace", "consent")]
