@@ -74,8 +74,11 @@ def propose(body: dict[str, Any]) -> dict[str, Any]:
 
 def check(proposed: Agreement) -> None:
     """The room's own conditions on an agreement."""
-    if proposed.party(me().name) is None:
+    own = proposed.party(me().name)
+    if own is None:
         fail(Problem.BAD_AGREEMENT, "You are not among its partners.")
+    if own.signing_key != me().signing_key:  # others verify what it signs with the key that is named
+        fail(Problem.BAD_AGREEMENT, "It names other keys of yours than the one that you ask with.")
     if proposed.protocol != PROTOCOL_VERSION:
         fail(Problem.BAD_AGREEMENT, f"The room speaks protocol version {PROTOCOL_VERSION}.")
     if proposed.floor != room().settings.floor:

@@ -3,6 +3,7 @@ out by the log.
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from partners.key_change import OVERLAP_SECONDS, Role
 from partners.keys import Identity, key_id
 from partners.steps import keys as steps
 from partners.steps import reporting
+from partners.transparency.encoding import encode_base64
+from policies import agreement as agreements
 from policies import canonical, request
 from tests.room.conftest import Collaboration
 from tests.room.losing import lose
@@ -137,6 +140,23 @@ def test_a_key_of_after_the_backup_is_nobodys(published: Collaboration, tmp_path
         keys.add(connection, "fresh", Role.MARKETER, identity.public.signing, None, stage.room.now)
     asks(late[0], published)
     assert found(stage) == [("decision:repeat", "asker")]
+
+
+def test_a_key_that_was_rotated_away_proposes_no_agreement(published: Collaboration) -> None:
+    """Its signature would not be one of the key that the agreement names: no export of the log would hold again."""
+    stage = published.stage
+    old = stage.players["fresh"].home.identity()
+    rotate(stage, "fresh")
+    new, before = stage.players["fresh"].identity.public, stage.agreement(published.id)
+    fresh = replace(before.party("fresh"), signing_key=new.signing, sealing_key=new.sealing)
+    proposed = replace(before, id="other", parties=(fresh, before.party("tasty")))
+    signed = encode_base64(old.sign("agreement/v1", proposed.canonical()))
+    with stage.anybody() as client:
+        client.headers["Authorization"] = f"Bearer {stage.token('fresh', old)}"
+        body = {"agreement": agreements.to_json(proposed), "signature": signed}
+        answer = client.post("/v1/collaborations", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-agreement")
+    assert found(stage) == []
 
 
 def grant_with(stage: Stage, identity: Identity) -> None:
