@@ -50,9 +50,10 @@ HEADERS = {
 
 
 class _Api(Api):  # type: ignore[misc]  # the library ships no types
-    """flask-smorest with our one error shape in place of its own."""
+    """flask-smorest with our one error shape in place of its own; `openapi` says which route has which error."""
 
     ERROR_SCHEMA = openapi.ERROR_SCHEMA
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
         """Errors are rendered by `problems.handle`, registered below."""

@@ -10,9 +10,9 @@ from cleanroom import jobs
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
-from cleanroom.api.collaborations import collaboration, require_open
+from cleanroom.api.collaborations import NEEDS_OPEN, collaboration, require_open
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import RECEIPT, Problem, fail
 from cleanroom.api.problems import to_json as problem_json
 from cleanroom.api.public import signature
 from cleanroom.api.uploads import path
@@ -34,6 +34,7 @@ _ROUTE = "/collaborations/<identifier>/audiences/<name>/versions"
 @blueprint.get(_ROUTE)
 @blueprint.arguments(schemas.VersionsQuerySchema, location="query")
 @blueprint.response(200, schemas.VersionsSchema)
+@blueprint.problems(Problem.INVALID, *RECEIPT)
 def every(query: dict[str, str | None], identifier: str, name: str) -> dict[str, Any]:
     """The versions of your audience with their manifests, newest first; with `sha256`, the one of that manifest."""
     found = collaboration(identifier)
@@ -46,6 +47,7 @@ def every(query: dict[str, str | None], identifier: str, name: str) -> dict[str,
 @blueprint.arguments(schemas.VersionRequestSchema)
 @blueprint.response(202, schemas.VersionSchema)
 @blueprint.alt_response(200, schema=schemas.VersionSchema, description="This manifest is known already", success=True)
+@blueprint.problems(*NEEDS_OPEN, Problem.BAD_MANIFEST, Problem.UPLOAD_INCOMPLETE, *RECEIPT)
 def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
     """Makes a version of a complete upload and its manifest. The same manifest again gives the same version."""
     found = collaboration(identifier)
@@ -91,6 +93,7 @@ def announce(body: dict[str, Any], identifier: str, name: str) -> Response:
 
 @blueprint.get(f"{_ROUTE}/<version>")
 @blueprint.response(200, schemas.VersionSchema)
+@blueprint.problems(*RECEIPT)
 def one(identifier: str, name: str, version: str) -> dict[str, Any]:
     """One version of your audience: where its check stands, why it was refused, its receipt once published."""
     return _to_json(_mine(identifier, name, version))
@@ -98,6 +101,7 @@ def one(identifier: str, name: str, version: str) -> dict[str, Any]:
 
 @blueprint.delete(f"{_ROUTE}/<version>")
 @blueprint.response(200, schemas.VersionSchema)
+@blueprint.problems(Problem.CONFLICT, *RECEIPT)
 def retire(identifier: str, name: str, version: str) -> dict[str, Any]:
     """Retires your published version: questions on it are refused from now on, its files are removed."""
     found = _mine(identifier, name, version)

@@ -12,6 +12,7 @@ from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
+from cleanroom.api.problems import LOGGED
 from cleanroom.catalog import collaborations, reports
 from policies.terms import Mode
 
@@ -22,6 +23,7 @@ blueprint.before_request(require_partner)
 
 @blueprint.get("/audit/export")
 @blueprint.response(200, content_type="application/x-tar", schema={"type": "string", "format": "binary"})
+@blueprint.problems(*LOGGED)
 def export() -> Response:
     """The whole log as one tar, with the bodies and nonces that you may read. `cleanroom audit verify` checks it."""
     held = auditors.record_reading(room(), catalog(), me(), "export")
@@ -44,6 +46,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 @blueprint.get("/audit/ledger")
 @blueprint.response(200, schemas.AuditedSchema)
+@blueprint.problems(*LOGGED)
 def ledger() -> dict[str, Any]:
     """What each owner was allotted and has spent in each collaboration that you are appointed to. In micro-ε."""
     held = auditors.record_reading(room(), catalog(), me(), "ledger")

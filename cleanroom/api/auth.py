@@ -146,14 +146,14 @@ def require_partner() -> None:
     if found is None:
         fail(Problem.UNAUTHORIZED)
     _count(found, _kind())
-    if not _may(found.role):
+    if not may(found.role, request.endpoint or ""):
         fail(Problem.ROLE)
     g.partner = found
 
 
-def _may(role: Role) -> bool:
-    """Whether a key of this role may use the route of the request."""
-    return request.blueprint != "audits" if role is Role.OWNER else request.endpoint in MAY[role]
+def may(role: Role, endpoint: str) -> bool:
+    """Whether a key of this role may use a route."""
+    return not endpoint.startswith("audits.") if role is Role.OWNER else endpoint in MAY[role]
 
 
 def _kind() -> Kind:

@@ -1,4 +1,4 @@
-"""How requests are read: the blueprint that every module of the API uses.
+"""The blueprint that every module of the API uses: how requests are read, and what a route says of its problems.
 
 Rules: a body of another content type than the one described is told so (415), never taken for an empty one. What
 Python's JSON reader chokes on, or what no UTF-8 can hold, cannot be read (400); it never reaches a parser of ours.
@@ -13,6 +13,8 @@ from webargs.flaskparser import FlaskParser
 
 from cleanroom.api.problems import Problem, fail
 
+STATED = "x-problems"
+"""Where an operation keeps its problems until `openapi` makes answers of them."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -37,3 +39,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # the library s
     """A blueprint whose requests are read as above."""
 
     ARGUMENTS_PARSER = _Parser()
+
+    def problems(self, *stated: Problem) -> Any:
+        """Decorates a route: what it can answer with, besides what `openapi` knows from its address, token and body."""
+        return self.doc(**{STATED: stated})

@@ -11,9 +11,17 @@ from cleanroom import changes as room_changes
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
-from cleanroom.api.collaborations import check, collaboration, require_named, require_open, to_json
+from cleanroom.api.collaborations import (
+    NEEDS_OPEN,
+    UNFIT,
+    check,
+    collaboration,
+    require_named,
+    require_open,
+    to_json,
+)
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import LOGGED, RECEIPT, Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.catalog import changes
 from cleanroom.catalog.collaborations import Collaboration
@@ -39,11 +47,14 @@ blueprint.before_request(require_partner)
 
 Told = TypeVar("Told")
 _ROUTE = "/collaborations/<identifier>"
+_SIGNED = (Problem.BAD_AGREEMENT, Problem.BAD_SIGNATURE, Problem.CHANGED)
+"""Of a change that is signed with the key that the agreement names, and made where nothing changed meanwhile."""
 
 
 @blueprint.post(f"{_ROUTE}/amendments")
 @blueprint.arguments(schemas.ProposalSchema)
 @blueprint.response(201, schemas.CollaborationSchema)
+@blueprint.problems(*NEEDS_OPEN, *UNFIT, *_SIGNED, *LOGGED)
 def amend(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Proposes an amendment, signed by the proposer; in force from the last signature. It replaces one that waits."""
     found = collaboration(identifier)
@@ -79,6 +90,7 @@ def _check_follows(proposed: Agreement, found: Collaboration) -> None:
 @blueprint.post(f"{_ROUTE}/amendments/<sha256>/signatures")
 @blueprint.arguments(schemas.SignatureSchema)
 @blueprint.response(201, schemas.CollaborationSchema)
+@blueprint.problems(*NEEDS_OPEN, *_SIGNED, *LOGGED)
 def sign(body: dict[str, str], identifier: str, sha256: str) -> dict[str, Any]:
     """Signs the amendment that waits, as an agreement is signed. The last signature puts it in force, at once."""
     found = collaboration(identifier)
@@ -112,6 +124,7 @@ def document(identifier: str, sha256: str) -> Response:
 @blueprint.post(f"{_ROUTE}/tightenings")
 @blueprint.arguments(schemas.TighteningSchema)
 @blueprint.response(201, schemas.ReceiptSchema)
+@blueprint.problems(*NEEDS_OPEN, *_SIGNED, Problem.NOT_TIGHTER, *RECEIPT)
 def tighten(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Tightens your own terms, at once and without the others. Only an amendment loosens them again."""
     found = collaboration(identifier)
@@ -133,6 +146,7 @@ def tighten(body: dict[str, Any], identifier: str) -> dict[str, Any]:
 @blueprint.post(f"{_ROUTE}/rotations")
 @blueprint.arguments(schemas.RotationSchema)
 @blueprint.response(201, schemas.CollaborationSchema)
+@blueprint.problems(*NEEDS_OPEN, *_SIGNED, *LOGGED)
 def rotate(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Begins a new epoch: its secret's key check, and the day on which the old epoch ends. Envelopes come after it."""
     found = collaboration(identifier)
@@ -155,6 +169,7 @@ def rotate(body: dict[str, Any], identifier: str) -> dict[str, Any]:
 @blueprint.post(f"{_ROUTE}/departures")
 @blueprint.arguments(schemas.LeavingSchema)
 @blueprint.response(201, schemas.ReceiptSchema)
+@blueprint.problems(Problem.CLOSED, Problem.BAD_SIGNATURE, Problem.CHANGED, *RECEIPT)
 def leave(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Ends your part: your audiences there are retired at once. Reports that were made stay. Twice is harmless."""
     found = collaboration(identifier)

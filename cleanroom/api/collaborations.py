@@ -10,7 +10,7 @@ from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.keys import rotations
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import LOGGED, Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import appointments, changes, collaborations, partners, replacements, versions
@@ -25,6 +25,11 @@ from policies.agreement import Agreement, BadAgreement
 
 blueprint = Blueprint("collaborations", __name__, url_prefix="/v1", description="Agreements, signatures, envelopes")
 blueprint.before_request(require_partner)
+
+NEEDS_OPEN = (Problem.CLOSED, Problem.NOT_OPEN)
+"""Of `require_open`; where `proposed` will do, the first of them."""
+UNFIT = (Problem.BAD_AGREEMENT, Problem.NOT_A_PARTNER)
+"""Of `check`."""
 
 
 @blueprint.get("/partners/<name>")
@@ -52,6 +57,7 @@ def mine() -> dict[str, Any]:
 @blueprint.post("/collaborations")
 @blueprint.arguments(schemas.ProposalSchema)
 @blueprint.response(201, schemas.CollaborationSchema)
+@blueprint.problems(*UNFIT, Problem.BAD_SIGNATURE, Problem.CONFLICT, *LOGGED)
 def propose(body: dict[str, Any]) -> dict[str, Any]:
     """Proposes an agreement, signed by the proposer. It opens when every partner has signed the same bytes."""
     try:
@@ -108,6 +114,7 @@ def document(identifier: str) -> Response:
 @blueprint.post("/collaborations/<identifier>/signatures")
 @blueprint.arguments(schemas.SignatureSchema)
 @blueprint.response(201, schemas.CollaborationSchema)
+@blueprint.problems(Problem.CLOSED, Problem.BAD_AGREEMENT, Problem.BAD_SIGNATURE, *LOGGED)
 def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
     """Signs the agreement: Ed25519 over `cleanroom/agreement/v1`, a newline, and its exact bytes."""
     found = collaboration(identifier)
@@ -130,6 +137,7 @@ def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
 @blueprint.post("/collaborations/<identifier>/envelopes")
 @blueprint.arguments(schemas.EnvelopeSchema)
 @blueprint.response(201, schemas.EnvelopeSchema)
+@blueprint.problems(*NEEDS_OPEN, Problem.BAD_AGREEMENT, Problem.BAD_SIGNATURE, Problem.CONFLICT, *LOGGED)
 def relay(body: dict[str, Any], identifier: str) -> dict[str, Any]:
     """Relays the sealed secret to one partner. The room cannot open it; the first maker of an epoch's secret wins."""
     found = collaboration(identifier)

@@ -11,7 +11,7 @@ from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import RECEIPT, Problem, fail
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import keys
 from partners.key_change import OVERLAP_SECONDS, Action, BadKeyChange, KeyChange, Role, SignedChange
@@ -59,6 +59,7 @@ def mine() -> dict[str, Any]:
 @blueprint.post("/keys")
 @blueprint.arguments(schemas.KeyChangeSchema)
 @blueprint.response(201, schemas.ReceiptSchema)
+@blueprint.problems(Problem.BAD_SIGNATURE, Problem.CONFLICT, *RECEIPT)
 def change(body: dict[str, Any]) -> dict[str, Any]:
     """Adds a key with a role, puts a new owner key in place of yours, or revokes a key. Signed, logged."""
     try:

@@ -7,7 +7,7 @@ from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import RECEIPT, Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import collaborations, keys, reports
@@ -59,6 +59,7 @@ def ledger() -> dict[str, Any]:
 @blueprint.post("/grants")
 @blueprint.arguments(schemas.GrantRequestSchema)
 @blueprint.response(201, schemas.ReceiptSchema)
+@blueprint.problems(Problem.BAD_SIGNATURE, Problem.CONFLICT, *RECEIPT)
 def grant(body: dict[str, Any]) -> dict[str, Any]:
     """Adds to your lifetime allowance: a decision that you sign, logged. `serial` counts your grants from 1."""
     document = body["grant"]

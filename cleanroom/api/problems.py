@@ -139,6 +139,19 @@ class Problem(Enum):
         self.title = title
         self.hint = hint
 
+    @property
+    def type(self) -> str:
+        """As an answer names it: the address of its page."""
+        return f"/problems/{self.code}"
+
+
+CATALOG = (Problem.BUSY, Problem.DISK, Problem.DISK_FULL)
+"""Of whatever opens the catalog."""
+LOGGED = (Problem.LOG, Problem.RESTORED)
+"""Of whatever writes an entry of the log and publishes it."""
+RECEIPT = (*LOGGED, Problem.WITNESSES)
+"""Of whatever answers with a receipt, which may publish first."""
+
 
 class Failed(HTTPException):
     """Ends a request with a problem. `wait`: whole seconds after which to come back."""
@@ -171,7 +184,7 @@ def render(problem: Problem, detail: str) -> Response:
 def to_json(problem: Problem, detail: str) -> dict[str, Any]:
     """The members that every problem has."""
     return {
-        "type": f"/problems/{problem.code}",
+        "type": problem.type,
         "title": problem.title,
         "status": problem.status,
         "detail": detail,

@@ -11,7 +11,7 @@ from cleanroom import __version__, readiness, replacements
 from cleanroom.api import auth, schemas
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import CATALOG, LOGGED, Problem, fail
 from cleanroom.audit import publisher
 from cleanroom.audit.events import EventKind
 from cleanroom.catalog import partners, recovery
@@ -29,6 +29,7 @@ _LOG_FILE = re.compile(r"checkpoint|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[
 
 @blueprint.get("/room")
 @blueprint.response(200, schemas.RoomSchema)
+@blueprint.problems(*CATALOG)
 def facts() -> dict[str, Any]:
     """The room's public facts: compare `vkey` with the one that the operator gave you."""
     settings = room().settings
@@ -52,6 +53,7 @@ def health() -> dict[str, str]:
 
 @blueprint.get("/ready")
 @blueprint.response(200, schemas.HealthSchema)
+@blueprint.problems(Problem.NOT_READY)
 def ready() -> dict[str, str]:
     """Whether the room can release: catalog, signer, log, worker, disk. 503 `not-ready` with what it lacks."""
     if found := readiness.lacks(room()):
@@ -62,6 +64,7 @@ def ready() -> dict[str, str]:
 @blueprint.post("/join")
 @blueprint.arguments(schemas.JoinSchema)
 @blueprint.response(201, schemas.JoinedSchema)
+@blueprint.problems(Problem.BAD_SIGNATURE, Problem.BAD_CODE, Problem.TOO_MANY_REQUESTS, *CATALOG, *LOGGED)
 def join(body: dict[str, str]) -> dict[str, Any]:
     """Registers the public keys of a partner or an auditor, with the one-time code that the operator gave it.
 
@@ -93,6 +96,7 @@ def join(body: dict[str, str]) -> dict[str, Any]:
 @blueprint.post("/token")
 @blueprint.arguments(schemas.TokenRequestSchema, location="form")
 @blueprint.response(200, schemas.TokenSchema, headers={"Cache-Control": {"schema": {"type": "string"}}})
+@blueprint.problems(Problem.BAD_ASSERTION, Problem.TOO_MANY_REQUESTS, *CATALOG, *LOGGED)
 def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """A short-lived bearer token for a client assertion (RFC 7523 §2.2)."""
     if body["grant_type"] != auth.GRANT or body["client_assertion_type"] != auth.ASSERTION_TYPE:
@@ -104,6 +108,7 @@ def token(body: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
 
 @blueprint.get("/log/<path:name>")
 @blueprint.response(200, content_type="application/octet-stream", schema={"type": "string", "format": "binary"})
+@blueprint.problems(Problem.DISK)
 def log(name: str) -> Response:
     """The published log as plain files: `checkpoint` and `tile/…` (C2SP tlog-tiles)."""
     kind = "text/plain" if name == "checkpoint" else "application/octet-stream"
@@ -117,6 +122,7 @@ def log(name: str) -> Response:
 @blueprint.post("/cosignatures")
 @blueprint.arguments(schemas.CosignatureSchema)
 @blueprint.response(204)
+@blueprint.problems(Problem.BAD_SIGNATURE, Problem.CONFLICT, Problem.DISK, Problem.DISK_FULL)
 def cosign(body: dict[str, str]) -> None:
     """Puts a witness's cosignature on the newest checkpoint; `conflict` where that is another one by now."""
     message, lines, keys = body["checkpoint"].encode(), body["cosignature"].encode(), room().settings.witnesses.keys

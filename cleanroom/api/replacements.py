@@ -12,7 +12,7 @@ from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.keys import rotations
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import LOGGED, Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.catalog import replacements
 from cleanroom.catalog.replacements import Asked
@@ -36,6 +36,7 @@ def every() -> dict[str, Any]:
 @blueprint.post("/replacements/<key>/consents")
 @blueprint.arguments(schemas.SignatureSchema)
 @blueprint.response(201, schemas.ReplacementSchema)
+@blueprint.problems(Problem.BAD_SIGNATURE, Problem.CONFLICT, *LOGGED)
 def consent(body: dict[str, str], key: str) -> dict[str, Any]:
     """Consents to a partner's new keys, after you compared them with it on another channel.
 

@@ -11,7 +11,7 @@ from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.collaborations import collaboration
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import RECEIPT, Problem, fail
 from cleanroom.catalog import reports
 from cleanroom.catalog.collaborations import Collaboration
 from cleanroom.catalog.reports import Report
@@ -33,6 +33,7 @@ LONGEST_REQUEST = 2**18
 @blueprint.arguments(schemas.ReportRequestSchema)
 @blueprint.response(201, schemas.ReportSchema)
 @blueprint.alt_response(200, schema=schemas.QuoteSchema, description="With `dry_run`: what it would cost", success=True)
+@blueprint.problems(Problem.BAD_QUESTION, Problem.UNSETTLED, *RECEIPT)
 def ask(body: dict[str, Any], identifier: str) -> Response:
     """Asks a report, or prices it. A refusal is an answer too: a report with a reason, logged, with a receipt."""
     found = collaboration(identifier)
@@ -65,6 +66,7 @@ def every(identifier: str) -> dict[str, Any]:
 
 @blueprint.get("/reports/<identifier>")
 @blueprint.response(200, schemas.ReportSchema)
+@blueprint.problems(*RECEIPT)
 def one(identifier: str) -> dict[str, Any]:
     """A stored report, for every party of its collaboration."""
     found = _mine(identifier)
@@ -73,6 +75,7 @@ def one(identifier: str) -> dict[str, Any]:
 
 @blueprint.get("/reports/<identifier>/evidence")
 @blueprint.response(200, schemas.EvidenceSchema)
+@blueprint.problems(Problem.CONFLICT, *RECEIPT)
 def evidence(identifier: str) -> dict[str, Any]:
     """The figures of a released report in the bytes that its log entry commits to, and the nonce: for an auditor."""
     found = _mine(identifier)

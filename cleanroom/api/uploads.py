@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from flask import Response, request, url_for
-from flask_smorest import Blueprint
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
 
 from cleanroom.api.auth import me, require_partner
+from cleanroom.api.blueprint import Blueprint
 from cleanroom.api.context import catalog, room
 from cleanroom.api.problems import Problem, fail
 from cleanroom.catalog import versions
@@ -96,6 +96,7 @@ def options() -> Response:
 @blueprint.post("/uploads")
 @blueprint.doc(parameters=[_VERSION, _LENGTH])
 @blueprint.response(201, headers={"Location": _HEADER, "Upload-Expires": _HEADER})
+@blueprint.problems(Problem.TUS_VERSION, Problem.INVALID, Problem.TOO_LARGE, Problem.TOO_MANY_UPLOADS)
 def create() -> Response:
     """Announces an upload of `Upload-Length` bytes."""
     length = _number("Upload-Length")
@@ -118,6 +119,7 @@ def create() -> Response:
 @blueprint.route("/uploads/<identifier>", methods=["HEAD"])
 @blueprint.doc(parameters=[_VERSION])
 @blueprint.response(200, headers={**_STANDS, "Upload-Length": _HEADER})
+@blueprint.problems(Problem.TUS_VERSION)
 def offset(identifier: str) -> Response:
     """Where the upload stands."""
     upload = _find(identifier)
@@ -133,6 +135,7 @@ def offset(identifier: str) -> Response:
 @blueprint.route("/uploads/<identifier>", methods=["PATCH"])
 @blueprint.doc(parameters=[_VERSION, _OFFSET, _CHECKSUM], requestBody=_BODY)
 @blueprint.response(204, headers=_STANDS)
+@blueprint.problems(Problem.TUS_VERSION, *(problem for problem, _ in _PROBLEMS.values()), Problem.CUT_OFF)
 def append(identifier: str) -> Response:
     """Appends bytes at `Upload-Offset`; with `Upload-Checksum: sha1 …`, all of them or none."""
     upload = _find(identifier)
@@ -149,6 +152,7 @@ def append(identifier: str) -> Response:
 @blueprint.delete("/uploads/<identifier>")
 @blueprint.doc(parameters=[_VERSION])
 @blueprint.response(204)
+@blueprint.problems(Problem.TUS_VERSION, Problem.CONFLICT)
 def terminate(identifier: str) -> Response:
     """Ends an upload that is not needed. One that became a version stays until it is checked."""
     upload = _find(identifier)

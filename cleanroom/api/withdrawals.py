@@ -9,9 +9,9 @@ from cleanroom import withdrawals as room_withdrawals
 from cleanroom.api import schemas
 from cleanroom.api.auth import me, require_partner
 from cleanroom.api.blueprint import Blueprint
-from cleanroom.api.collaborations import collaboration
+from cleanroom.api.collaborations import NEEDS_OPEN, collaboration
 from cleanroom.api.context import catalog, room
-from cleanroom.api.problems import Problem, fail
+from cleanroom.api.problems import RECEIPT, Problem, fail
 from cleanroom.api.public import signature
 from cleanroom.catalog import withdrawals
 from cleanroom.catalog.withdrawals import Batch
@@ -38,6 +38,7 @@ _PROBLEMS = {
 @blueprint.arguments(schemas.WithdrawalRequestSchema)
 @blueprint.response(201, schemas.WithdrawalSchema)
 @blueprint.alt_response(200, schema=schemas.WithdrawalSchema, description="This batch is known already", success=True)
+@blueprint.problems(*NEEDS_OPEN, *_PROBLEMS.values(), Problem.UNSETTLED, *RECEIPT)
 def take(body: dict[str, Any], identifier: str) -> Response:
     """Withdraws, reinstates or erases, from the next measurement on. The same batch again is the same answer."""
     found = collaboration(identifier)
@@ -62,6 +63,7 @@ def take(body: dict[str, Any], identifier: str) -> Response:
 
 @blueprint.get(f"{_ROUTE}/<batch>")
 @blueprint.response(200, schemas.WithdrawalSchema)
+@blueprint.problems(*RECEIPT)
 def one(identifier: str, batch: str) -> dict[str, Any]:
     """A batch of yours: when it was taken; for an erasure, the receipt that says that it is done."""
     kept = withdrawals.find_batch(catalog().connection, me().name, batch)
@@ -72,6 +74,7 @@ def one(identifier: str, batch: str) -> dict[str, Any]:
 
 @blueprint.get("/consents/<day>")
 @blueprint.response(200, schemas.ConsentsSchema)
+@blueprint.problems(*RECEIPT)
 def consents(day: str) -> dict[str, Any]:
     """What the log commits to for you and a UTC day that has ended: your batches of that day."""
     try:

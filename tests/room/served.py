@@ -23,9 +23,12 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from flask import Flask
 
+from cleanroom.api.problems import CONTENT_TYPE
 from partners.room.client import Room as RoomClient
 from partners.steps import joining
+from tests.room.described import hold
 from tests.room.stage import URL, Stage
 
 READY_SECONDS = 60.0
@@ -45,15 +48,19 @@ def note_ready(seconds: float) -> None:
 
 
 class _Elsewhere(httpx.HTTPTransport):
-    """Sends every request to another address than it names."""
+    """Sends every request to another address than it names; holds what comes back to the API description of `app`."""
 
-    def __init__(self, url: Callable[[], str]) -> None:
+    def __init__(self, url: Callable[[], str], app: Flask) -> None:
         super().__init__()
         self._url = url
+        self._app = app
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_with(port=httpx.URL(self._url()).port)
-        return super().handle_request(request)
+        answer = super().handle_request(request)
+        if answer.headers.get("Content-Type") == CONTENT_TYPE and answer.read():
+            hold(self._app, request.method, request.url.path, answer.json())
+        return answer
 
 
 class Served:
@@ -155,7 +162,7 @@ class Served:
 
     def transport(self) -> httpx.HTTPTransport:
         """Leads to this room, wherever it listens now, whoever believes to speak to the address of the stage."""
-        return _Elsewhere(lambda: self.url)
+        return _Elsewhere(lambda: self.url, self._stage.app)
 
     def http(self, name: str) -> httpx.Client:
         """HTTP with a fresh token of a partner."""
@@ -168,4 +175,4 @@ class Served:
         answer = httpx.post(f"{self.url}/v1/token", data=form)
         assert answer.status_code == 200, answer.text
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx.Client(transport=self.transport(), base_url=self.url, headers=headers, timeout=60)

@@ -8,6 +8,7 @@ WSGI, and a clock that only tests move.
         report = stage.ask("fresh", identifier, {"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]})
 
 `Stage.copy` opens a copy of the folder: a published collaboration is made once and then costs a tenth of a second.
+Whatever its API answers must be in the API description (`described`).
 While a stage is open, partners' clients of this process take the time from its clock: close it with its test area.
 """
 
@@ -45,6 +46,7 @@ from partners.steps import agreements, audiences, joining, reporting, secret
 from partners.transparency.entry import Body
 from policies import request
 from policies.terms import MICRO, Terms
+from tests.room.described import held
 
 URL = "http://127.0.0.1:8080"
 NAME = "room.example"
@@ -194,7 +196,7 @@ class Stage:
     def _open(cls, folder: Path, room: Room, clock: Clock) -> Iterator["Stage"]:
         # The newest stage's clock is the partners': a test plays on one stage at a time.
         with mock.patch.object(connection, "time", clock):
-            stage = cls(folder, room, clock, create_app(room))
+            stage = cls(folder, room, clock, held(create_app(room)))
             try:
                 yield stage
             finally:
@@ -228,7 +230,7 @@ class Stage:
 
     def reopen(self) -> None:
         """What partners speak to from now on is the app of `room`, which a test has opened anew."""
-        self.app = create_app(self.room)
+        self.app = held(create_app(self.room))
         for name, player in self.players.items():
             player.room.close()
             self._enter(player.home, name)

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from cleanroom import __version__
+from cleanroom.api.problems import Problem
 from cleanroom.commitments import commit_days
 from partners import keys, withdrawal
 from partners.key_change import Action as KeyAction
@@ -18,6 +19,7 @@ from partners.transparency.encoding import encode_base64
 from partners.withdrawal import Action, Batch
 from policies.purpose import Purpose
 from tests.room.conftest import Collaboration
+from tests.room.described import types
 from tests.room.stage import DRIVE, READERS, Stage, people
 from tests.room.test_joining import claim as join_claim
 
@@ -97,15 +99,9 @@ def test_every_operation_is_whole(document: dict[str, Any]) -> None:
         assert operation["operationId"] not in seen if "operationId" in operation else True
         seen.add(operation.get("operationId"))
         assert any(code.startswith("2") for code in operation["responses"]), where
-        problem = resolved(document, operation["responses"]["default"])
-        assert problem["content"] == {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-        }, where
         for code, response in operation["responses"].items():
-            found = resolved(document, response)
-            assert found["description"], where
-            if code[0] in "45":
-                assert set(found.get("content", {})) <= {"application/problem+json"}, where
+            assert response["description"], where
+            assert code[0] == "2" or described_problems(operation, code), where
         named = set(re.findall(r"{(\w+)}", path))
         parameters = [*document["paths"][path].get("parameters", []), *operation.get("parameters", [])]
         described = {each["name"]: each for each in (resolved(document, each) for each in parameters)}
@@ -145,6 +141,44 @@ def test_an_upload_says_which_headers_and_which_body_it_takes(document: dict[str
             assert operation["requestBody"]["content"], f"{method} {path}"
 
 
+def described_problems(operation: dict[str, Any], status: str) -> list[Problem]:
+    """The problems that an operation documents for a status, each with its code and title."""
+    found = [each for each in Problem if each.type in types(operation, int(status))]
+    answer = operation["responses"][status]
+    assert answer["content"].keys() == {"application/problem+json"}
+    assert answer["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
+    assert answer["description"] == "; ".join(f"`{each.code}`: {each.title}" for each in found)
+    assert {str(each.status) for each in found} == {status}
+    return found
+
+
+def test_every_problem_is_documented_by_some_operation(document: dict[str, Any]) -> None:
+    """But for `method`: where it is the answer, there is no operation."""
+    found = {
+        each
+        for _, _, operation in operations(document)
+        for status in operation["responses"]
+        if status[0] in "45"
+        for each in described_problems(operation, status)
+    }
+    assert found == set(Problem) - {Problem.METHOD}
+
+
+def test_an_operation_documents_its_own_problems_and_no_others(document: dict[str, Any]) -> None:
+    def codes(method: str, path: str) -> set[str]:
+        responses = document["paths"][path][method]["responses"]
+        found = (described_problems(document["paths"][path][method], status) for status in responses if status > "3")
+        return {each.code for problems in found for each in problems}
+
+    anybody = {"internal"}
+    partner = anybody | {"unauthorized", "too-many-requests", "busy", "disk-unavailable", "disk-full"}
+    assert codes("get", "/v1/health") == codes("options", "/v1/uploads") == anybody
+    assert codes("get", "/v1/ready") == anybody | {"not-ready"}
+    assert codes("get", "/v1/keys") == partner, "every role may"
+    assert codes("get", "/v1/ledger") == partner | {"role"}
+    assert codes("get", "/v1/collaborations/{identifier}") == partner | {"role", "not-found"}
+
+
 class Checked:
     """Sends requests and holds every answer to the description."""
 
@@ -161,8 +195,6 @@ class Checked:
     def holds(self, method: str, path: str, answer: httpx.Response) -> None:
         responses = self._document["paths"][path][method.lower()]["responses"]
         described = responses.get(str(answer.status_code))
-        if answer.status_code >= 400:
-            described = responses["default"]
         assert described is not None, f"{method} {path} answered {answer.status_code}"
         self.seen.add((path, method, answer.status_code))
         content = resolved(self._document, described).get("content", {})

@@ -16,6 +16,7 @@ from cleanroom.settings import BadSettings, RequestLimits, read
 from partners import keys
 from partners.room.connection import PATIENCE_SECONDS, RoomRefused
 from partners.steps import joining
+from tests.room.described import held
 from tests.room.stage import Stage
 from tests.room.test_joining import claim
 
@@ -26,7 +27,7 @@ def limited(stage: Stage, limits: RequestLimits) -> None:
     """The same room once more, with limits: as a worker of it would be started."""
     settings = replace(stage.room.settings, limits=limits)
     stage.room = setup.open_room(settings, stage.clock)
-    stage.app = create_app(stage.room)
+    stage.app = held(create_app(stage.room))
 
 
 def test_a_minutes_worth_at_once_then_one_by_one(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from werkzeug.routing import Rule
 from cleanroom.api import audiences, collaborations, ledger, public, reports, uploads
 from cleanroom.api.problems import Problem
 from cleanroom.audit.publisher import LogUnavailable
-from cleanroom.catalog import catalog
-from cleanroom.catalog import collaborations as stored
+from cleanroom.catalog import catalog, withdrawals
 from tests.room.conftest import Collaboration
 from tests.room.stage import URL, Stage
 from tests.room.test_matrix import MATRIX
@@ -306,8 +305,8 @@ def test_what_cannot_be_stored_or_read_fails_closed_and_names_its_cause(
         raise error
 
     with shared_opened.stage.http("fresh") as client:
-        monkeypatch.setattr(stored, "of_partner", broken)
-        is_problem(client.get("/v1/collaborations"), problem)
+        monkeypatch.setattr(withdrawals, "commitment_of", broken)
+        is_problem(client.get("/v1/consents/2026-03-14"), problem)
 
 
 def test_a_catalog_that_somebody_writes_for_too_long_is_busy(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

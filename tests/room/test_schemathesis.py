@@ -2,8 +2,9 @@
 
 It makes requests from the description, some valid, some not, and every role sends each: first about anything, then
 about objects that are there, with parts of bodies that the room reads.
-Each answer must have a status, a content type, headers and a body that the description has, and never be a failure of
-the room. What the description does not admit must be refused. `SOAK` makes more of them.
+Each answer must have a status, a content type, headers and a body that the description has for that route, and never be
+a failure of the room; a problem must be one that the route documents. What the description does not admit must be
+refused. `SOAK` makes more of them.
 """
 
 from collections.abc import Callable, Iterator

@@ -30,6 +30,7 @@ from cleanroom.app import create_app
 from cleanroom.room import Room
 from cleanroom.settings import read
 from partners.room import connection
+from tests.room.described import held
 
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)
 URL = "https://room.example"
@@ -144,7 +145,7 @@ class World:
 
     def _serve(self) -> None:
         self._room = setup.start(read())
-        self._app = create_app(self._room)
+        self._app = held(create_app(self._room))
 
     def transport(self) -> httpx.BaseTransport | None:
         """To the room, whose worker is quick; nobody answers before it was started."""
