@@ -120,7 +120,7 @@ def sign(body: dict[str, str], identifier: str) -> dict[str, Any]:
     found = collaboration(identifier)
     require_open(found, proposed=True)
     signed = signature(body["signature"])
-    require_named(found.signed)
+    require_named(found.signed, proposed=found.state == "proposed")
     if not verify(me().signing_key, "agreement/v1", found.document, signed):
         fail(Problem.BAD_SIGNATURE)
     if me().name not in found.signatures:
@@ -202,11 +202,15 @@ def require_open(found: Collaboration, *, proposed: bool = False) -> None:
         fail(Problem.NOT_OPEN)
 
 
-def require_named(agreement: Agreement) -> None:
-    """Goes on where the agreement names the key that asks: others verify what it signs with the key that is named."""
+def require_named(agreement: Agreement, *, proposed: bool = False) -> None:
+    """Goes on where the agreement names the key that asks: others verify what it signs with the key that is named.
+
+    One that is only `proposed` cannot be amended.
+    """
     party = agreement.party(me().name)
     if party is None or party.signing_key != me().signing_key:
-        fail(Problem.BAD_AGREEMENT, "It names other keys of yours than these: `amend COLLAB --keys` first.")
+        then = "propose it again" if proposed else "`amend COLLAB --keys` first"
+        fail(Problem.BAD_AGREEMENT, f"It names other keys of yours than these: {then}.")
 
 
 def _require_current(agreement: Agreement, name: str) -> None:

@@ -189,6 +189,16 @@ def test_a_collaboration_goes_on_after_a_rotation(published: Collaboration) -> N
         fresh.room.sign(published.id, fresh.identity.sign("agreement/v1", fresh.room.agreement(published.id)))
 
 
+def test_a_proposal_that_names_older_keys_is_proposed_again(joined: Stage) -> None:
+    """The room takes no amendment of what is not open."""
+    identifier = joined.propose(DRIVE, READERS)
+    rotate(joined, "tasty")
+    tasty = joined.players["tasty"]
+    with pytest.raises(RoomRefused, match="other keys of yours than these: propose it again") as refused:
+        tasty.room.sign(identifier, tasty.identity.sign("agreement/v1", tasty.room.agreement(identifier)))
+    assert "amend" not in str(refused.value)
+
+
 def test_others_do_not_take_new_keys_on_the_rooms_word(published: Collaboration) -> None:
     stage = published.stage
     tasty = stage.players["tasty"]
