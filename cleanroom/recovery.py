@@ -98,16 +98,16 @@ def recover(
 
 def _settle(room: Room, source: Path | None, checkpoints: Sequence[bytes], new_log: bool) -> Recovered | None:
     """The catalog's part; None where nothing is missing."""
-    signed, known = _signed(room, checkpoints)
+    signed, doubt = _signed(room, checkpoints)
     with room.catalog() as catalog:
         node = log.node_reader(catalog.connection)
-        if known and log.size(catalog.connection) >= signed.size and root(signed.size, node) == signed.root:
+        if not doubt and log.size(catalog.connection) >= signed.size and root(signed.size, node) == signed.root:
             return None
         with catalog.transaction() as connection:
             taken = _taken_over(room, catalog, connection, source)
-            complete = known and log.size(connection) >= signed.size
+            complete = not doubt and log.size(connection) >= signed.size
             if not complete and not new_log:
-                raise RecoveryFailed(_lacking(log.size(connection), signed, known))
+                raise RecoveryFailed(_lacking(log.size(connection), signed, doubt))
             return _recovered(room, connection, taken, signed, complete)
 
 
@@ -148,15 +148,15 @@ def told(made: Recovered) -> Iterator[str]:
     yield "Have every partner run `cleanroom-partner status` before anybody asks: it sends what it withdrew again."
 
 
-def _lacking(size: int, signed: Checkpoint, known: bool) -> str:
+def _lacking(size: int, signed: Checkpoint, doubt: str | None) -> str:
     """Why the log cannot go on as it was, with `size` entries here, and what to do."""
     last = signed.size - 1
     lost = f"the signed entry {size} is missing" if size == last else f"the signed entries {size} to {last} are missing"
     if size > last:
-        lost = "every entry that the given checkpoints cover is here"
+        lost = "every entry that the known checkpoints cover is here"
     better = "With --from FILE, a newer catalog or export that has them, the log goes on."
-    if not known:
-        lost += "; the signer's state is gone, so nobody knows whether others are missing"
+    if doubt:
+        lost += f"; {doubt}, so nobody knows whether others are missing"
         better = "The newer the --from and --checkpoint that you have, the more is kept."
     return (
         f"{lost}; nothing was done. {better} With --new-log a new log begins, for good: nothing of any owner's"
@@ -294,13 +294,13 @@ def _newer(connection: sqlite3.Connection, source: Path | None, key: VerifierKey
             raise RecoveryFailed("the newer log does not begin with this backup; it is another room's, or was changed")
 
 
-def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, bool]:
-    """The largest checkpoint that is known to be signed, and whether the signer itself remembers it."""
-    key, known, found = room.signer.verifier, True, list[Checkpoint]()
+def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, str | None]:
+    """The largest checkpoint that is known to be signed, and why it may not be the last one; None where it is."""
+    key, doubt, found = room.signer.verifier, None, list[Checkpoint]()
     try:
         found.append(room.signer.last())
     except SignerRefused:
-        known = False
+        doubt = "the signer's state is gone"
     try:
         found.extend(open_checkpoint(message, key) for message in checkpoints)
     except NoteError as problem:
@@ -317,7 +317,9 @@ def _signed(room: Room, checkpoints: Sequence[bytes]) -> tuple[Checkpoint, bool]
     last = max(found, key=lambda each: each.size)
     if any(each.size == last.size and each.root != last.root for each in found):
         raise RecoveryFailed("two checkpoints of the same size differ: this key has signed two logs; tell the partners")
-    return last, known and last == found[0]
+    if doubt is None and last != found[0]:
+        doubt = "the signer's state is older than a checkpoint"
+    return last, doubt
 
 
 def _record(room: Room, connection: sqlite3.Connection, event: Event) -> int:

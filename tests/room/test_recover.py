@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from cleanroom import exporting, recovery, setup
+from cleanroom.audit import log, verify
 from cleanroom.audit import signer as signers
 from cleanroom.audit import state as states
-from cleanroom.audit import verify
 from cleanroom.audit.signer import Behind, SignerRefused
 from cleanroom.catalog import keys as partner_keys
 from cleanroom.catalog import reports
@@ -25,7 +25,9 @@ from partners.reports import Report
 from partners.room.connection import RoomRefused
 from partners.steps import reporting
 from partners.steps.status import notices
+from partners.transparency.checkpoint import Checkpoint
 from partners.transparency.encoding import decode_base64
+from partners.transparency.merkle import root
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
 from tests.room.losing import OVERLAP, Lost, charged, decided, follow, lose, of_catalog, of_export
@@ -262,6 +264,27 @@ def test_an_unknown_end_takes_a_word_too(lost: Lost) -> None:
     with pytest.raises(RecoveryFailed, match=r"are missing; .* nobody knows whether others are missing"):
         lost.recover(None, *kept, new_log=False)
     assert lost.spent() == {"fresh": 0, "tasty": 0}
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_state_that_was_put_back_too_is_not_said_to_be_gone(lost: Lost, given: bool) -> None:
+    """It is older than what a partner, or else the published log, has from it."""
+    settings = lost.stage.room.settings
+    newest = lost.stage.players["tasty"].home.checkpoint.read_bytes()
+    with lost.stage.room.catalog() as catalog:
+        size = log.size(catalog.connection)
+        older = Checkpoint(lost.stage.room.signer.verifier.name, size, root(size, log.node_reader(catalog.connection)))
+    states.begin(settings.keys / "log.state", older)
+    if not given:
+        settings.log.mkdir(exist_ok=True)
+        (settings.log / "checkpoint").write_bytes(newest)
+    for source, said in ((of_catalog(lost), "that the known checkpoints cover is here"), (None, "missing")):
+        with pytest.raises(
+            RecoveryFailed, match=f"{said}; the signer's state is older than a checkpoint, so"
+        ) as caught:
+            lost.recover(source, *([newest] if given else []), new_log=False)
+        assert "gone" not in str(caught.value)
+        assert "given" not in str(caught.value)
 
 
 def test_a_complete_recovery_takes_no_word(lost: Lost) -> None:
