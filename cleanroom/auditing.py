@@ -67,7 +67,8 @@ def audit_list(
     instants = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     wanted = Filter(event, collab, partner, decision, reason, *instants)
     if file:
-        _list(filter(wanted.takes, of_export(file)), as_json)
+        if not _list(filter(wanted.takes, of_export(file)), as_json) and collab:
+            click.echo("In FILE, --collab wants the collaboration's id, not its name.", err=True)
         return
     with setup.open_room(settings(data, keys)).catalog() as catalog:
         if collab and collaborations.named(catalog, collab):  # a restore may have lost one that entries name
@@ -75,7 +76,8 @@ def audit_list(
         _list(filter(wanted.takes, of_catalog(catalog.connection)), as_json)
 
 
-def _list(lines: "Iterator[Line]", as_json: bool) -> None:
+def _list(lines: "Iterator[Line]", as_json: bool) -> int:
+    """Prints the lines; how many there were."""
     shown = 0
     for line in lines:
         body = line.body
@@ -95,6 +97,7 @@ def _list(lines: "Iterator[Line]", as_json: bool) -> None:
             click.echo(_plain(shown_as.rstrip()))
         shown += 1
     click.echo(f"{counted(shown, 'entry', 'entries')}.", err=True)
+    return shown
 
 
 def _plain(text: str) -> str:

@@ -74,6 +74,19 @@ def test_filters(published: Collaboration, listed: Callable[..., Listed]) -> Non
     assert listed("--partner", "nobody") == []
 
 
+def test_a_name_finds_nothing_in_a_file_and_that_is_said(
+    published: Collaboration, listed: Callable[..., Listed], tmp_path: Path
+) -> None:
+    """A room knows which collaboration has the name; the entries of an export have ids only."""
+    assert listed("--collab", "drive-2026") == listed("--collab", published.id)
+    assert listed("--collab", published.id, may_read=lambda _: True)
+    hint = "In FILE, --collab wants the collaboration's id, not its name.\n"
+    for text, said in (("drive-2026", f"0 entries.\n{hint}"), (published.id, "entries.\n")):
+        told = CliRunner().invoke(cli, ["audit", "list", str(tmp_path / "log.tar"), "--collab", text])
+        assert (told.exit_code, told.stderr.endswith(said)) == (0, True)
+        assert (hint in told.stderr) == (text == "drive-2026")
+
+
 def test_what_was_not_opened_has_a_number_and_a_time(listed: Callable[..., Listed]) -> None:
     whole = listed()
     found = listed(may_read=lambda body: body.event.startswith("decision:"))
