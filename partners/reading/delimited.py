@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from partners.reading.chunk import CHUNK_ROWS, BadFile, Chunk, NoRows, Progress, Source, positions
-from partners.reading.encoding import bounded, decoded, refuse_other_kinds, undecodable, utf_16_of
+from partners.reading.encoding import bounded, decoded, named_by_nul, refuse_other_kinds, undecodable
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -114,6 +114,7 @@ def without_nul(text: io.TextIOWrapper, file: str) -> Iterator[str]:
     for number, line in enumerate(bounded(text, file), start=1):
         nul = line.find("\0")
         if nul >= 0:
-            hint = f'the `encoding` may be "{utf_16_of(nul)}", or ' if number == 1 else ""
+            other = named_by_nul(line, text.encoding) if number == 1 else None
+            hint = f'the `encoding` may be "{other}", or ' if other else ""
             raise BadFile(f"{file}, line {number}: a NUL character; {hint}this is no CSV")
         yield line.removeprefix(MARK) if number == 1 else line

@@ -27,6 +27,7 @@ _KINDS = {
     b"\x28\xb5\x2f\xfd": "it is packed by zstd; give its name the ending .csv.zst",
 }
 """How files begin that are no text, and what to do with them."""
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UTF_32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -47,10 +48,15 @@ def decoded(raw: IO[bytes], encoding: str, file: str) -> io.TextIOWrapper:
 
 def bounded(text: io.TextIOWrapper, file: str) -> Iterator[str]:
     """The lines of a text, none of them without end. Raises `BadFile`."""
-    for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), start=1):
-        if len(line) == MAX_LINE:
+    for number, line in enumerate(_lines(text), start=1):
+        if len(line) > MAX_LINE and len(line.rstrip("\r\n")) > MAX_LINE:
             raise BadFile(f"{file}, line {number}: longer than {MAX_LINE:,} characters; this is no CSV")
         yield line
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """The lines of a text with their ends; one that is too long in pieces, which are too long as well."""
+    return iter(partial(text.readline, MAX_LINE + len("\r\n")), "")
 
 
 def refuse_other_kinds(source: Source) -> None:
@@ -59,7 +65,8 @@ def refuse_other_kinds(source: Source) -> None:
         head = raw.read(max(map(len, _KINDS)))
     for begins, what in _KINDS.items():
         if head.startswith(begins):
-            raise BadFile(f"{source.path.name} is no CSV: {what}")
+            twice = source.compressed and begins in _PACKED
+            raise BadFile(f"{source.path.name} is no CSV: {'it is packed twice; unpack it once' if twice else what}")
 
 
 def undecodable(source: Source) -> BadFile:
@@ -73,13 +80,13 @@ def undecodable(source: Source) -> BadFile:
         source.opened() as (raw, _),
         io.TextIOWrapper(raw, stated, errors="replace", newline="") as text,
     ):
-        line, mixed = _first_broken(iter(partial(text.readline, MAX_LINE), ""))
+        line, mixed = _first_broken(_lines(text))
     if head.startswith(_UTF_32_MARKS) and stated != "utf-32":
         hint = 'the file begins as UTF-32 does; state encoding = "utf-32"'
     elif head.startswith(_UTF_16_MARKS) and stated != "utf-16":
         hint = 'the file begins as UTF-16 does; state encoding = "utf-16"'
-    elif 4 * head.count(0) > len(head) and not head.startswith(_UTF_16_MARKS):
-        hint = f'the file may be UTF-16 without a mark; state encoding = "{utf_16_of(head.index(0))}"'
+    elif 4 * head.count(0) > len(head) and not head.startswith(_UTF_16_MARKS) and (wide := _wide(head)) != stated:
+        hint = f'the file may be {wide[:6].upper()} without a mark; state encoding = "{wide}"'
     elif stated == "utf-8-sig" and mixed:
         hint = "lines before it are UTF-8, so the file mixes encodings; export it again, all of it as UTF-8"
     else:
@@ -88,9 +95,20 @@ def undecodable(source: Source) -> BadFile:
     return BadFile(f"{source.path.name}, line {line}: bytes that are not {source.encoding}; {hint}")
 
 
-def utf_16_of(place: int) -> str:
-    """Which UTF-16 has the first zero byte at this place of a text that begins in ASCII."""
-    return "utf-16-le" if place % 2 else "utf-16-be"
+def named_by_nul(line: str, encoding: str) -> str | None:
+    """The encoding that a first line with a NUL may be in, where it was decoded as another one that has no NULs."""
+    head = line[:HEAD].encode(encoding).removeprefix(codecs.BOM_UTF8)
+    wide = _wide(head) if 0 in head else None
+    return None if wide is None or wide[:6] == codec(encoding)[:6] else wide
+
+
+def _wide(head: bytes) -> str:
+    """Which UTF-16 or UTF-32 begins with these bytes, of a text that begins in ASCII. One of them is zero."""
+    if head.startswith(_UTF_32_MARKS):
+        return "utf-32"
+    first = head.index(0)
+    width = 32 if head.startswith(bytes(3), first) else 16
+    return f"utf-{width}-{'le' if first % 2 else 'be'}"
 
 
 def _first_broken(lines: Iterable[str]) -> tuple[int, bool]:

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from partners.identifiers import DateOrder, EmailProfile, Rules
 from partners.listing import Tally, read_list
 from partners.reading import BadFile, Source, blocks, files_of, read
+from partners.reading.encoding import bounded
 
 TEXT = "email,name\nzoé@x.fr,Zoé\nb@x.fr,Bo\n"
 RULES = Rules(EmailProfile.PLAIN, None, DateOrder.YMD)
@@ -147,6 +149,41 @@ def test_utf_32_is_named(tmp_path: Path, mark: bytes) -> None:
     with pytest.raises(BadFile, match=r"begins as UTF-32 does; state encoding = .utf-32."):
         rows(path)
     assert rows(path, "utf-32")[0] == ("zoé@x.fr", "Zoé")
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_utf_32_is_not_said_to_be_utf_16(tmp_path: Path, encoding: str, mark: str) -> None:
+    """Whatever is stated, also where its bytes decode: the encoding that the refusal names reads the file."""
+    path = file(tmp_path, (mark + TEXT).encode(encoding))
+    for stated in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"):
+        with pytest.raises(BadFile) as refusal:
+            rows(path, stated)
+        if (named := re.search('"(utf-.*?)"', str(refusal.value))) is None:
+            continue
+        assert rows(path, named[1])[0] == ("zoé@x.fr", "Zoé"), (stated, str(refusal.value))
+
+
+def test_utf_32_under_a_single_byte_encoding_is_named(tmp_path: Path) -> None:
+    for encoding, named in (("utf-32-le", "utf-32-le"), ("utf-32-be", "utf-32-be"), ("utf-32", "utf-32")):
+        with pytest.raises(BadFile, match=f'line 1: a NUL character; the `encoding` may be "{named}", or'):
+            rows(file(tmp_path, TEXT.encode(encoding)), "windows-1252")
+
+
+@pytest.mark.parametrize("inner", [b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd\x04"])
+def test_a_file_that_is_packed_twice_has_its_ending_already(tmp_path: Path, inner: bytes) -> None:
+    with pytest.raises(BadFile, match="packed twice; unpack it once"):
+        rows(file(tmp_path, inner + bytes(range(256)), "f.csv.gz"))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_line_is_as_long_as_it_may_be(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """The end of a line is no part of its length."""
+    monkeypatch.setattr("partners.reading.encoding.MAX_LINE", 100)
+    text = io.TextIOWrapper(io.BytesIO((f"{'a' * 100}{end}" * 2 if end else "a" * 100).encode()), newline="")
+    assert {len(line.rstrip()) for line in bounded(text, "f.csv")} == {100}
+    with pytest.raises(BadFile, match="line 1: longer than 100 characters"):
+        list(bounded(io.TextIOWrapper(io.BytesIO(f"{'a' * 101}{end}".encode()), newline=""), "f.csv"))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
