@@ -100,6 +100,7 @@ def test_a_manifest_that_fits(good: Path) -> None:
     assert check_manifest(uploads.signed(good), EXPECTED) is None
     for days in (1, KEPT, KEPT + 1):  # the partner's clock may be a day ahead
         assert check_manifest(uploads.signed(good, expires=(DAY + timedelta(days)).isoformat()), EXPECTED) is None
+    assert check_manifest(uploads.signed(good, created=f"{DAY + timedelta(1)}T23:59:59Z"), EXPECTED) is None
     few = check_manifest(uploads.signed(good), EXPECTED, replace(LIMITS, columns=5))
     assert few is not None
     assert few.reason is Rejection.TOO_LARGE
