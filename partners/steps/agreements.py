@@ -293,7 +293,8 @@ def amend(home: Home, room: Room, text: str, table: Mapping[str, Any]) -> Standi
 def renew_keys(home: Home, room: Room, text: str) -> Standing:
     """Proposes the agreement in force with everybody's current keys and nothing else; signs it.
 
-    Raises `AgreementRefused`, `NotConfirmed`, `BadProposal` where the keys that it names are the current ones.
+    Raises `AgreementRefused`, `NotConfirmed`; `BadProposal` where that changes nothing: the keys are the current ones,
+    the room's floor is the same, and nobody has left.
     """
     standing = read(home, room, text)
     known = _known_keys(home, room)
