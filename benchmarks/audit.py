@@ -53,7 +53,6 @@ from policies.terms import DEFAULTS, MICRO, Terms
 ORIGIN = "room.example/audit-v1"
 FIRST = date(2026, 1, 1)
 DRIVE, READERS = AudienceRef("fresh", "drive"), AudienceRef("tasty", "readers")
-VERSIONS = {str(DRIVE): "v-0000000000000001", str(READERS): "v-0000000000000002"}
 TERMS = replace(DEFAULTS, epsilon_per_report=MICRO // 1000, epsilon_total=1000 * MICRO)
 ASKED = OverlapRequest((DRIVE, READERS), Purpose.INSIGHTS)
 MODELLING = OverlapRequest((DRIVE, READERS), Purpose.MODELLING)
@@ -184,16 +183,22 @@ def _story(identities: dict[str, Identity], agreement: Agreement) -> Iterator[To
     asked = plan.questions(ASKED, agreement)
     prices = budget.price(asked, agreement)
     cost, scales = budget.charge(prices), [budget.scales_json(price) for price in prices]
-    spent, day = dict.fromkeys(cost, 0), FIRST
+    spent, day, versions = dict.fromkeys(cost, 0), FIRST, dict[str, str]()
     evidence = sha256(b"evidence").hexdigest()
     while True:
         noon = _ms(day) + 43_200_000
-        if (day - FIRST).days % TERM == 0:  # uploaded anew before its retention ends, under the same number
-            for audience, version in VERSIONS.items():
-                kept = {"prepared": day.isoformat(), "expires": None, "retired": [] if day == FIRST else [version]}
-                details = {"version": version, "audience": audience, "epoch": 1, **kept}
+        if (day - FIRST).days % TERM == 0:  # uploaded anew before its retention ends
+            for number, audience in enumerate((DRIVE, READERS)):
+                retired = [versions[str(audience)]] if str(audience) in versions else []
+                version = f"v-{2 * (day - FIRST).days + number:016x}"
+                uploaded = {"version": version, "audience": str(audience), "manifest": evidence}
+                yield noon, Body(EventKind.UPLOAD_RECEIVE, agreement.id, keys[audience.owner], uploaded)
+                ends = day + timedelta(days=agreement.terms.retention_days)
+                kept = {"prepared": day.isoformat(), "expires": ends.isoformat(), "retired": retired}
+                details = {"version": version, "audience": str(audience), "epoch": 1, **kept}
                 yield noon, Body(EventKind.AUDIENCE_PUBLISH, agreement.id, None, details)
-        said = _said(agreement, ASKED, day)
+                versions = {**versions, str(audience): version}
+        said = _said(agreement, ASKED, day, versions)
         after = {owner: spent[owner] + micro for owner, micro in cost.items()}
         paid = {owner: {"micro": micro, "before": spent[owner], "after": after[owner]} for owner, micro in cost.items()}
         spent = after
@@ -201,7 +206,7 @@ def _story(identities: dict[str, Identity], agreement: Agreement) -> Iterator[To
         yield noon, Body(EventKind.DECISION_RELEASE, agreement.id, keys["fresh"], {**told, "cost": paid})
         for _ in range(6):
             yield noon, Body(EventKind.DECISION_REPEAT, agreement.id, keys["tasty"], {**told, "cost": {}})
-        refusal = {**_said(agreement, MODELLING, day), "reason": "purpose_not_agreed", "about": "modelling"}
+        refusal = {**_said(agreement, MODELLING, day, versions), "reason": "purpose_not_agreed", "about": "modelling"}
         yield noon, Body(EventKind.DECISION_REFUSE, agreement.id, keys["fresh"], refusal)
         day += timedelta(days=1)
         for name in keys:
@@ -209,7 +214,7 @@ def _story(identities: dict[str, Identity], agreement: Agreement) -> Iterator[To
             yield _ms(day), Body(EventKind.CONSENT_COMMIT, None, None, details)
 
 
-def _said(agreement: Agreement, asked: request.Request, day: date) -> dict[str, object]:
+def _said(agreement: Agreement, asked: request.Request, day: date, versions: dict[str, str]) -> dict[str, object]:
     return {
         "report": "r-0000000000000001",
         "request": asked.to_json(),
@@ -220,7 +225,7 @@ def _said(agreement: Agreement, asked: request.Request, day: date) -> dict[str, 
         "minimum_size": agreement.terms.minimum_size,
         "rounding": None,
         "day": day.isoformat(),
-        "versions": VERSIONS,
+        "versions": versions,
         "software": __version__,
     }
 
