@@ -217,7 +217,8 @@ def _ask(scenario: Scenario, standing: Standing, players: Mapping[str, Partner],
     for number, asked in enumerate(scenario.reports):
         tell("ask", asked.asked_by, number, len(scenario.reports))
         with _failing("ask", asked.asked_by):
-            yield reporting.ask(players[asked.asked_by].room, standing.agreement.id, asked.request)
+            player = players[asked.asked_by]
+            yield reporting.ask(player.home, player.room, standing.agreement.id, asked.request)
 
 
 def _check_receipts(reports: tuple[Report, ...], players: Mapping[str, Partner]) -> int:

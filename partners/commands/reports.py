@@ -10,7 +10,7 @@ from partners import files, tables, words
 from partners.commands.terminal import Setup, as_json, console, quoted, say, say_json, table, waiting, write_out
 from partners.failure import Failure, plain
 from partners.room.answers import Quote
-from partners.steps import agreements, naming, reporting
+from partners.steps import reporting
 from partners.terms_file import read_toml
 from policies import question
 from policies import request as requests
@@ -50,12 +50,10 @@ def ask(setup: Setup, request: Path, collab: str | None, dry_run: bool, as_json:
         raise Failure('the request names no collaboration; write collaboration = "drive-2026", or give --collab')
     wanted = requests.from_json(content)
     with setup.room() as (home, room), waiting("the room measures"):
-        found = naming.find(room, chosen)
-        agreements.follow(home, room, found)  # nobody asks under other terms than its folder knows
         if dry_run:
-            quoted = reporting.quote(room, found.id, wanted)
+            quoted = reporting.quote(home, room, chosen, wanted)
         else:
-            report = reporting.ask(room, found.id, wanted)
+            report = reporting.ask(home, room, chosen, wanted)
     if dry_run:
         _show_quote(quoted, as_json)
     elif as_json:

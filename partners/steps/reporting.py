@@ -12,6 +12,7 @@ from partners.reports import Report
 from partners.room.answers import Quote
 from partners.room.client import Room
 from partners.room.connection import RoomRefused
+from partners.steps.agreements import follow
 from partners.steps.naming import find
 from policies import canonical
 from policies.request import Request
@@ -25,14 +26,24 @@ class GrantWaits(Failure):
     """A grant whose answer was lost must be settled before another one."""
 
 
-def ask(room: Room, text: str, request: Request) -> Report:
-    """The report of a collaboration, by its id or its name. A refusal by policy is a report too."""
-    return room.ask(find(room, text).id, request)
+def ask(home: Home, room: Room, text: str, request: Request) -> Report:
+    """The report of a collaboration, by its id or its name. A refusal by policy is a report too.
+
+    Nobody asks under other terms than its folder knows: raises `AgreementRefused`.
+    """
+    return room.ask(_followed(home, room, text), request)
 
 
-def quote(room: Room, text: str, request: Request) -> Quote:
-    """What asking would cost now."""
-    return room.quote(find(room, text).id, request)
+def quote(home: Home, room: Room, text: str, request: Request) -> Quote:
+    """What asking would cost now. Raises as `ask` does."""
+    return room.quote(_followed(home, room, text), request)
+
+
+def _followed(home: Home, room: Room, text: str) -> str:
+    """The id of a collaboration whose agreement and terms this folder knows as they are in force."""
+    found = find(room, text)
+    follow(home, room, found)
+    return found.id
 
 
 def disclosed(room: Room, identifier: str) -> Opened:

@@ -367,8 +367,8 @@ def test_a_report_must_carry_its_own_receipt(fake: FakeRoom, fresh: Partner, pro
     from policies.request import from_json
 
     wanted = from_json({"kind": "overlap", "audiences": ["fresh/drive", "tasty/readers"]})
-    first = reporting.ask(fresh.room, "drive-2026", wanted)
-    second = reporting.ask(fresh.room, "drive-2026", wanted)
+    first = reporting.ask(fresh.home, fresh.room, "drive-2026", wanted)
+    second = reporting.ask(fresh.home, fresh.room, "drive-2026", wanted)
     assert fresh.room.report("r-0") == first
     assert second.receipt is not None
     fake.reports["r-0"] |= {"receipt": second.receipt.to_json()}

@@ -42,7 +42,7 @@ from partners.prepare import Prepared
 from partners.reports import Report
 from partners.room import connection
 from partners.room.client import Room as RoomClient
-from partners.steps import agreements, audiences, joining, reporting, secret
+from partners.steps import agreements, audiences, joining, secret
 from partners.transparency.entry import Body
 from policies import request
 from policies.terms import MICRO, Terms
@@ -351,8 +351,8 @@ class Stage:
         return found
 
     def ask(self, name: str, identifier: str, asked: Mapping[str, Any]) -> Report:
-        """Asks for a report, as `cleanroom-partner ask` does."""
-        return reporting.ask(self.players[name].room, identifier, request.from_json(dict(asked)))
+        """Asks for a report, whatever the partner's folder knows: `cleanroom-partner ask` looks at that first."""
+        return self.players[name].room.ask(identifier, request.from_json(dict(asked)))
 
     def leaves(self) -> list[tuple[str, dict[str, Any]]]:
         """Every entry of the log: its event and its body's details."""

@@ -82,7 +82,7 @@ def test_a_marketer_asks_and_reads_and_nothing_else(published: Collaboration) ->
     ada = colleague(stage, "fresh", Role.MARKETER)
     assert [each.id for each in ada.room.collaborations()] == [published.id]
     assert not agreements.read(ada.home, ada.room, published.id).missing
-    report = reporting.ask(ada.room, published.id, request.from_json(ASKED))
+    report = reporting.ask(ada.home, ada.room, published.id, request.from_json(ASKED))
     assert report.released
     assert ada.room.report(report.id or "").asked_by == "fresh"
     assert ada.room.ledger().partner == "fresh"

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from partners.room.client import Room
-from partners.steps import reporting
 from policies import request
 from tests.room.served import Served, set_clock
 from tests.room.stage import DRIVE, READERS, VISITS, Brand, Stage, people
@@ -79,7 +78,7 @@ def current(room: Room, identifier: str) -> dict[str, str]:
 def overlap(at: Published, room: Room, one: str, other: str) -> int:
     """How many people of `one` are in `other`, as the running room says."""
     asked = request.from_json({"kind": "overlap", "audiences": [one, other]})
-    report = reporting.ask(room, at.id, asked)
+    report = room.ask(at.id, asked)
     assert report.released, report.reason
     (found,) = [each for each in report.figures if str(each.counted) == one and each.measure == "people" and each.where]
     assert found.value is not None

@@ -24,7 +24,7 @@ import pytest
 from cleanroom import setup
 from partners.failure import Failure
 from partners.room.client import Room as RoomClient
-from partners.steps import joining, reporting
+from partners.steps import joining
 from policies import request
 from policies.terms import MICRO
 from tests.room.conftest import Collaboration
@@ -166,5 +166,5 @@ def test_killed_at_any_time_under_load(loaded: Collaboration, tmp_path: Path) ->
         served.start()
         assert httpx.get(f"{served.url}/v1/ready").is_success
         with served.room("tasty") as room:
-            assert reporting.ask(room, loaded.id, request.from_json(OVERLAP)).released
+            assert room.ask(loaded.id, request.from_json(OVERLAP)).released
     assert KILLS == 1 or answered, "some questions were answered"

@@ -29,7 +29,7 @@ KEY = [("decision:repeat", "key")]
 
 
 def asks(player: Player, at: Collaboration) -> None:
-    assert reporting.ask(player.room, at.id, request.from_json(dict(OVERLAP))).released
+    assert reporting.ask(player.home, player.room, at.id, request.from_json(dict(OVERLAP))).released
 
 
 def doctored(stage: Stage, change: str, key: str) -> None:
